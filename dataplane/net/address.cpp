@@ -1,9 +1,9 @@
 #include "dataplane/net/address.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <charconv>
+
+#include <arpa/inet.h>
 
 namespace headgate::net {
 

@@ -1,6 +1,6 @@
 // Byte order as a type: a value on the wire (BigEndian) and a value on the host (a plain integer)
-// do not mix without a named conversion. The wire types hold bytes, so they have alignment 1 and may
-// sit at any offset of a packet; loads and stores compile to one move and one byte swap.
+// do not mix without a named conversion. The wire types hold bytes, so they have alignment 1 and
+// may sit at any offset of a packet; loads and stores compile to one move and one byte swap.
 #pragma once
 
 #include <array>

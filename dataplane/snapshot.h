@@ -1,0 +1,347 @@
+// The snapshot: the immutable configuration that workers read.
+//
+//   SnapshotRoot ──┬─ service slots ──> ServiceBlock (one per service) ──> backends, hash table
+//                  ├─ address slots      VIPs, local addresses, the host's own
+//                  ├─ backend chunks ──> 256 BackendRow each, by backend id
+//                  ├─ next hops          NextHop rows: what to write into the Ethernet header
+//                  ├─ neighbour slots    (interface, address) -> next hop
+//                  ├─ routes             longest prefix -> next hop
+//                  └─ interfaces         ports and their VLAN sub-ports
+//
+// Control builds new blocks for what changed and shares the others, then publishes the root with
+// one release store; a worker loads it once per burst (acquire) and sees that one generation
+// throughout. Blocks are freed after a grace period of all workers. Everything here is trivially
+// copyable, lives in the region and is written only before it is published. Byte order: be16/be32
+// and address bytes are in network order, everything else in host order.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "dataplane/net/address.h"
+#include "dataplane/region.h"
+
+namespace headgate::dataplane {
+
+enum class Mode : uint8_t { dr = 0, nat = 1, fullnat = 2, ipip = 3 };
+inline constexpr uint32_t mode_count = 4;
+
+enum class SchedulerKind : uint8_t { rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh };
+
+inline constexpr uint32_t none = 0xffffffff;
+
+// ---- services -------------------------------------------------------------------------------
+
+// A backend id: row index in the low 24 bits, generation above. Ids are compared whole; the row
+// index alone finds the BackendRow and the counter rows.
+inline constexpr uint32_t backend_index_bits = 24;
+[[nodiscard]] constexpr uint32_t backend_index(uint32_t id) noexcept {
+  return id & ((1U << backend_index_bits) - 1);
+}
+
+// A backend as its service's scheduler sees it, in the order of the file.
+struct ServiceBackend {
+  uint32_t backend_id;
+  uint32_t weight;           // 0: takes no new connections
+  uint32_t upper_threshold;  // connections, active and inactive; 0: none
+  uint32_t lower_threshold;  // 0: three quarters of the upper one
+};
+
+enum ServiceFlag : uint32_t {
+  service_hash_with_port = 1U << 0,         // sh and mh hash the source port as well
+  service_no_fallback = 1U << 1,            // sh and mh: refuse instead of the next backend (LVS)
+  service_newest_first = 1U << 2,           // rr and others start with the backend added last (LVS)
+  service_udp_inactive = 1U << 3,           // UDP flows count as inactive connections (LVS)
+  service_mid_stream_hash = 1U << 4,        // `mid_stream: hash`
+  service_quiescent_reschedules = 1U << 5,  // templates of weight-0 backends are rescheduled
+  service_one_packet = 1U << 6,             // one-packet scheduling
+};
+
+struct ServiceBlock {
+  uint32_t id;      // index of the counter rows; stable through changes
+  uint32_t serial;  // differs whenever the block's content does
+  net::IpAddress vip;
+  uint8_t protocol;  // net::protocol_tcp, net::protocol_udp; 0 for a firewall mark
+  net::be16 port;    // 0: all ports
+  SchedulerKind scheduler;
+  uint8_t reserved[3];
+  uint32_t firewall_mark;      // 0: none
+  uint32_t flags;              // ServiceFlag
+  uint32_t persistence_ticks;  // 0: not persistent
+  uint8_t persistence_prefix;  // client addresses are masked to this many bits
+  uint8_t reserved2[3];
+  uint32_t weight_gcd;  // over backends with weight; 0 when there is none
+  uint32_t weight_max;
+  OffsetArray<ServiceBackend> backends;
+  // Maglev table: index into `backends`, or 0xffff where no backend has weight. For mh its size is
+  // the configured prime; for other services with DR or IPIP backends a smaller one, used by the
+  // stateless fallback. Empty when the service has no use for it.
+  OffsetArray<uint16_t> maglev;
+  OffsetArray<net::IpAddress> local_addresses;  // FULLNAT sources, of the VIP's family
+};
+inline constexpr uint16_t maglev_empty = 0xffff;
+
+// Open addressing with linear probing from service_key_hash(); the load is at most one half.
+struct ServiceSlot {
+  uint32_t hash;
+  uint32_t reserved;
+  Offset<ServiceBlock> block;  // none: the probe ends here
+};
+
+// ---- backends -------------------------------------------------------------------------------
+
+enum BackendFlag : uint8_t {
+  backend_removed = 1U << 0,  // no longer in the configuration; its connections live on
+  backend_cut = 1U << 1,      // connections are dropped in silence (on_backend_removed: drop)
+  backend_expire = 1U << 2,   // connections are expired at their next packet
+};
+
+// What an established connection needs of its backend: one cache line, found by id.
+struct alignas(64) BackendRow {
+  uint32_t id;  // none: free
+  uint32_t service_id;
+  uint32_t next_hop;       // towards `address`; none: no route
+  uint32_t deadline_tick;  // connections end then (drain); 0: never
+  Mode mode;
+  uint8_t flags;   // BackendFlag
+  net::be16 port;  // 0: the packet's own destination port is kept
+  net::IpAddress address;
+  net::IpAddress tunnel_source;  // outer source of IPIP, of the address's family
+  uint8_t reserved[10];
+};
+static_assert(sizeof(BackendRow) == 64);
+
+inline constexpr uint32_t backend_chunk_rows = 256;
+struct BackendChunk {
+  std::array<BackendRow, backend_chunk_rows> rows;
+};
+
+// ---- interfaces, neighbours, routes ------------------------------------------------------------
+
+// A port, or a VLAN of a port: the place where addresses and routes of the kernel's twin belong.
+struct Interface {
+  uint16_t port;  // DPDK port
+  uint16_t vlan;  // VLAN id; 0: untagged
+  uint16_t mtu;   // of layer 3
+  net::MacAddress mac;
+  net::Ipv4Address ipv4;  // primary addresses, sources of ICMP errors; zero: none
+  net::Ipv6Address ipv6;
+};
+
+enum class NextHopState : uint8_t {
+  unresolved,  // the neighbour's MAC is not known: hold the packet and ask
+  resolved,
+  unreachable,  // the kernel says: host unreachable (also no route at all)
+  prohibited,   // administratively prohibited
+  blackhole,    // dropped without a word
+  local,        // an address of this host: to the twin
+};
+
+struct alignas(64) NextHop {
+  NextHopState state;
+  uint8_t reserved;
+  uint16_t interface;  // index of `interfaces`
+  uint16_t port;
+  uint16_t vlan;                // 0: untagged
+  uint16_t mtu;                 // of the path through this next hop, layer 3
+  net::MacAddress destination;  // resolved: the neighbour's MAC
+  net::MacAddress source;       // the interface's MAC
+  net::IpAddress gateway;       // the neighbour's address
+};
+static_assert(sizeof(NextHop) == 64);
+
+struct NeighbourSlot {  // open addressing from neighbour_hash(); next_hop none: the probe ends here
+  net::IpAddress address;
+  uint16_t interface;
+  uint32_t next_hop;
+};
+
+// What the longest matching prefix says.
+enum class RouteKind : uint8_t { gateway, on_link, unreachable, prohibited, blackhole, local };
+struct RouteTarget {
+  RouteKind kind;
+  uint8_t reserved;
+  uint16_t interface;  // on_link: where the destination is a neighbour
+  uint32_t next_hop;   // gateway: its row
+};
+struct RouteSlot {  // open addressing from route_hash(); length 0xff: the probe ends here
+  net::IpAddress prefix;
+  uint8_t length;
+  RouteTarget target;
+};
+inline constexpr uint8_t route_slot_empty = 0xff;
+struct RouteTable {
+  OffsetArray<uint8_t> lengths;  // the prefix lengths in use, longest first
+  OffsetArray<RouteSlot> slots;  // a power of two
+};
+
+// ---- addresses ---------------------------------------------------------------------------------
+
+enum AddressFlag : uint8_t {
+  address_vip = 1U << 0,     // has services; answered by the workers when active
+  address_local = 1U << 1,   // a FULLNAT source of ours
+  address_host = 1U << 2,    // held by the kernel's twin
+  address_active = 1U << 3,  // workers answer ARP, ND and echo for it (VIPs and local addresses)
+};
+struct AddressSlot {  // open addressing from address_hash(); family none: the probe ends here
+  net::IpAddress address;
+  uint8_t flags;  // AddressFlag
+};
+
+// ---- settings ----------------------------------------------------------------------------------
+
+inline constexpr uint32_t tcp_state_limit = 16;
+struct Settings {
+  std::array<uint32_t, tcp_state_limit> timeout_ticks;  // by ConnState
+  uint32_t embryonic_timeout_pressure_ticks;            // of embryonic connections under pressure
+  uint32_t embryonic_limit;                             // per worker
+  uint32_t rst_per_second;                              // originated, per worker
+  uint32_t icmp_per_second;
+  uint32_t answers_per_second;  // ARP, ND and echo for VIPs
+  uint8_t routing;     // 1: what belongs to no connection and comes from a backend goes to the twin
+  uint8_t conn_reuse;  // 1: a SYN in TIME_WAIT or CLOSE is scheduled anew
+  uint8_t sloppy_tcp;  // 1: ACK and FIN without connection are scheduled
+  uint8_t reserved;
+};
+
+struct PortEntry {
+  uint16_t untagged_interface;  // none16: the port is not ours
+  uint16_t reserved;
+  OffsetArray<uint16_t> vlan_interfaces;  // 4096 indexes by VLAN id, or empty without VLANs
+};
+inline constexpr uint16_t none16 = 0xffff;
+
+// ---- the root ----------------------------------------------------------------------------------
+
+struct SnapshotRoot {
+  uint64_t generation;                     // 1, 2, 3, …
+  OffsetArray<ServiceSlot> service_slots;  // a power of two, or empty
+  OffsetArray<AddressSlot> address_slots;  // likewise
+  OffsetArray<Offset<BackendChunk>> backend_chunks;
+  OffsetArray<NextHop> next_hops;
+  OffsetArray<NeighbourSlot> neighbour_slots;  // a power of two, or empty
+  RouteTable routes_v4;
+  RouteTable routes_v6;
+  OffsetArray<Interface> interfaces;
+  OffsetArray<PortEntry> ports;  // by DPDK port id
+  OffsetArray<uint32_t> reserved_acls;
+  Settings settings;
+};
+static_assert(std::is_trivially_copyable_v<SnapshotRoot>);
+static_assert(std::is_trivially_copyable_v<ServiceBlock>);
+
+// ---- lookups (hot) -----------------------------------------------------------------------------
+
+[[nodiscard]] inline uint32_t mix_hash(uint64_t value) noexcept {
+  value ^= value >> 32;
+  value *= 0xd6e8feb86659fd93ULL;
+  value ^= value >> 32;
+  value *= 0xd6e8feb86659fd93ULL;
+  value ^= value >> 32;
+  return static_cast<uint32_t>(value);
+}
+
+[[nodiscard]] inline uint32_t address_hash(const net::IpAddress& address) noexcept {
+  uint64_t low;
+  uint64_t high;
+  std::memcpy(&low, address.bytes.data(), 8);
+  std::memcpy(&high, address.bytes.data() + 8, 8);
+  return mix_hash(low ^ (high * 0x9e3779b97f4a7c15ULL) ^ static_cast<uint8_t>(address.family));
+}
+[[nodiscard]] inline uint32_t service_key_hash(const net::IpAddress& vip, uint8_t protocol,
+                                               net::be16 port) noexcept {
+  return mix_hash(address_hash(vip) | (static_cast<uint64_t>(port.raw()) << 32) |
+                  (static_cast<uint64_t>(protocol) << 48));
+}
+// A firewall-mark service is keyed by its mark and family.
+[[nodiscard]] inline uint32_t service_mark_hash(uint32_t mark, net::Family family) noexcept {
+  return mix_hash(mark | (static_cast<uint64_t>(family) << 56));
+}
+[[nodiscard]] inline uint32_t neighbour_hash(const net::IpAddress& address,
+                                             uint16_t interface) noexcept {
+  return mix_hash(address_hash(address) | (static_cast<uint64_t>(interface) << 32));
+}
+[[nodiscard]] inline uint32_t route_hash(const net::IpAddress& prefix, uint8_t length) noexcept {
+  return mix_hash(address_hash(prefix) | (static_cast<uint64_t>(length) << 32));
+}
+
+// The service of exactly this VIP, protocol and port (port 0: the service for all ports), or null.
+[[nodiscard]] inline const ServiceBlock* find_service(RegionView region, const SnapshotRoot& root,
+                                                      const net::IpAddress& vip, uint8_t protocol,
+                                                      net::be16 port) noexcept {
+  const uint32_t count = root.service_slots.count;
+  if (count == 0) return nullptr;
+  const uint32_t hash = service_key_hash(vip, protocol, port);
+  for (uint32_t i = 0; i < count; ++i) {
+    const ServiceSlot& slot = region.element(root.service_slots, (hash + i) & (count - 1));
+    if (!slot.block) return nullptr;
+    if (slot.hash != hash) continue;
+    const ServiceBlock* service = region.at(slot.block);
+    if (service->protocol == protocol && service->port == port && service->vip == vip &&
+        service->firewall_mark == 0) {
+      return service;
+    }
+  }
+  return nullptr;
+}
+
+// Flags of an address, 0 when it is not ours.
+[[nodiscard]] inline uint8_t find_address(RegionView region, const SnapshotRoot& root,
+                                          const net::IpAddress& address) noexcept {
+  const uint32_t count = root.address_slots.count;
+  const uint32_t hash = address_hash(address);
+  for (uint32_t i = 0; i < count; ++i) {
+    const AddressSlot& slot = region.element(root.address_slots, (hash + i) & (count - 1));
+    if (slot.address.family == net::Family::none) return 0;
+    if (slot.address == address) return slot.flags;
+  }
+  return 0;
+}
+
+// The row of a backend, or null when the id is of an earlier generation.
+[[nodiscard]] inline const BackendRow* find_backend(RegionView region, const SnapshotRoot& root,
+                                                    uint32_t id) noexcept {
+  const uint32_t index = backend_index(id);
+  const uint32_t chunk = index / backend_chunk_rows;
+  if (chunk >= root.backend_chunks.count) return nullptr;
+  const Offset<BackendChunk> offset = region.element(root.backend_chunks, chunk);
+  if (!offset) return nullptr;
+  const BackendRow* row = &region.at(offset)->rows[index % backend_chunk_rows];
+  return row->id == id ? row : nullptr;
+}
+
+// The next hop of a neighbour on an interface, or `none`.
+[[nodiscard]] inline uint32_t find_neighbour(RegionView region, const SnapshotRoot& root,
+                                             const net::IpAddress& address,
+                                             uint16_t interface) noexcept {
+  const uint32_t count = root.neighbour_slots.count;
+  const uint32_t hash = neighbour_hash(address, interface);
+  for (uint32_t i = 0; i < count; ++i) {
+    const NeighbourSlot& slot = region.element(root.neighbour_slots, (hash + i) & (count - 1));
+    if (slot.next_hop == none) return none;
+    if (slot.interface == interface && slot.address == address) return slot.next_hop;
+  }
+  return none;
+}
+
+// The target of the longest prefix that holds `address`, or null when there is none.
+[[nodiscard]] inline const RouteTarget* find_route(RegionView region, const SnapshotRoot& root,
+                                                   const net::IpAddress& address) noexcept {
+  const RouteTable& table = address.is_v4() ? root.routes_v4 : root.routes_v6;
+  const uint32_t count = table.slots.count;
+  for (uint32_t l = 0; l < table.lengths.count; ++l) {
+    const uint8_t length = region.element(table.lengths, l);
+    const net::IpAddress prefix = net::masked(address, length);
+    const uint32_t hash = route_hash(prefix, length);
+    for (uint32_t i = 0; i < count; ++i) {
+      const RouteSlot& slot = region.element(table.slots, (hash + i) & (count - 1));
+      if (slot.length == route_slot_empty) break;
+      if (slot.length == length && slot.prefix == prefix) return &slot.target;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace headgate::dataplane
