@@ -1,0 +1,40 @@
+// Sizes and bounds of the data plane, in one place, with the relations between them asserted.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace headgate::dataplane {
+
+// Coarse time: `last_seen` of a connection and the timer wheels count ticks since the daemon's
+// start. Ticks are compared by their signed difference, so they may wrap.
+using Tick = uint32_t;
+inline constexpr uint32_t ticks_per_second = 4;
+
+// Workers are numbered from 0; an entry names its owner in eight bits.
+inline constexpr uint32_t max_workers = 128;
+// Threads that are not workers but take part in the table (control, dumps, sync later).
+inline constexpr uint32_t max_other_actors = 16;
+
+// Entries a worker takes from the unused part of a pool at once, and gives back to the others at
+// once.
+inline constexpr uint32_t max_chunk_entries = 1024;
+// Indexes of a pool have 31 bits; the top values are the timer wheel's slot heads and "none".
+inline constexpr uint32_t max_pool_entries = 1U << 30;
+
+// One slot a tick: the wheel sees 1024 s ahead, above the 900 s of an established TCP connection.
+// What is armed beyond is looked at once on the way and armed again.
+inline constexpr uint32_t wheel_slots = 4096;
+// Requests of other workers to look at an entry early that a wheel holds until it next advances.
+inline constexpr uint32_t rearm_ring_entries = 1024;
+
+// How often an insert tries again after another thread's insert of the same key killed its
+// announcement, and how often it looks at a rival's announcement before it kills that.
+inline constexpr uint32_t max_insert_tries = 16;
+inline constexpr uint32_t max_give_way_spins = 64;
+
+static_assert(max_workers + max_other_actors < 256);
+static_assert(std::has_single_bit(wheel_slots) && std::has_single_bit(rearm_ring_entries));
+static_assert(wheel_slots / ticks_per_second > 900);
+
+}  // namespace headgate::dataplane
