@@ -41,7 +41,7 @@ static_assert(sizeof(TrafficRow) == 64);
 
 // Totals of the sum rule: received + from_twin + originated + released =
 //   sent + to the twin + dropped + held, where the right side is the sum over `verdicts`.
-struct alignas(64) WorkerRow {
+struct alignas(64) WorkerCounters {
   Counter received;    // from ports
   Counter from_twin;   // frames the kernel sent
   Counter originated;  // packets of our own
@@ -70,7 +70,7 @@ struct ServiceShared {
 
 // Where one worker's rows are in the region.
 struct CounterRows {
-  WorkerRow* worker = nullptr;
+  WorkerCounters* worker = nullptr;
   std::span<TrafficRow> services;  // by service id
   std::span<TrafficRow> backends;  // by backend index
 };

@@ -33,8 +33,20 @@ inline constexpr uint32_t rearm_ring_entries = 1024;
 inline constexpr uint32_t max_insert_tries = 16;
 inline constexpr uint32_t max_give_way_spins = 64;
 
+// Ports that DPDK may number, and frames that wait for the end of a burst on each.
+inline constexpr uint32_t max_ports = 32;
+inline constexpr uint32_t tx_buffer_frames = 64;
+// Frames taken from one receive queue at once: enough to hide a cache miss behind the others.
+inline constexpr uint32_t burst_frames = 32;
+
+// Packets of one worker that wait for a neighbour, those for one neighbour, and for how long.
+inline constexpr uint32_t held_packets = 256;
+inline constexpr uint32_t held_packets_per_neighbour = 16;
+inline constexpr uint64_t hold_time_ms = 3000;
+
 static_assert(max_workers + max_other_actors < 256);
 static_assert(std::has_single_bit(wheel_slots) && std::has_single_bit(rearm_ring_entries));
+static_assert(burst_frames <= tx_buffer_frames && held_packets_per_neighbour <= held_packets);
 static_assert(wheel_slots / ticks_per_second > 900);
 
 }  // namespace headgate::dataplane
