@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Answers every UDP datagram with "NAME PAYLOAD", from the address that the datagram was sent to.
 
 usage: udp_echo.py NAME PORT

@@ -1,0 +1,32 @@
+# What every end-to-end script shares. Source it: it brings the testbed and the way results are printed.
+#
+# A script prints one line per case, `PASS name`, `FAIL name` or `SKIP name reason`; what a failed command said
+# stands above its line. tools/test.sh counts these lines, and counts a script that ends with a bad status without
+# a FAIL of its own as one failure more.
+# shellcheck shell=bash
+# shellcheck source=tools/testbed.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../tools/testbed.sh"
+
+build_dir=${HEADGATE_BUILD:-$repository/build}
+failed_cases=0
+
+# check NAME COMMAND [ARGUMENT...]: a case that passes when the command succeeds.
+check() {
+  local name=$1 said
+  shift
+  if said=$("$@" 2>&1); then
+    printf 'PASS %s\n' "$name"
+  else
+    printf '%s\nFAIL %s\n' "$said" "$name"
+    failed_cases=$((failed_cases + 1))
+  fi
+}
+
+skip() {
+  printf 'SKIP %s %s\n' "$1" "$2"
+}
+
+# The last line of a script.
+finish() {
+  ((failed_cases == 0))
+}
