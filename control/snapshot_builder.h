@@ -35,12 +35,6 @@
 
 namespace headgate::control {
 
-struct KernelParts {
-  bool links = false;  // links and addresses
-  bool routes = false;
-  bool neighbours = false;
-};
-
 // What is to be looked at again. The pointers need to live until prepare() has returned.
 struct SnapshotChange {
   const config::Config* config = nullptr;    // where `settings` and services are taken from
