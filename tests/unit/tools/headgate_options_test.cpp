@@ -1,0 +1,116 @@
+#include "tools/headgate_options.h"
+
+#include <sstream>
+#include <string>
+
+#include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
+
+namespace headgate::cli {
+namespace {
+
+std::vector<std::string> words(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> result;
+  for (std::string word; stream >> word;)
+    result.push_back(word);
+  return result;
+}
+
+// "command {arguments}" of the request, or "exit STATUS: first line".
+std::string request_of(const std::string& line) {
+  const auto invocation = parse(words(line), "");
+  if (!invocation) {
+    const std::string& text = invocation.error().text;
+    return "exit " + std::to_string(invocation.error().exit_status) + ": " +
+           text.substr(0, text.find('\n'));
+  }
+  return invocation->request.command + " " + boost::json::serialize(invocation->request.arguments);
+}
+
+TEST(CommandLine, EveryCommandBecomesItsRequest) {
+  EXPECT_EQ(request_of("show services"), "show services {}");
+  EXPECT_EQ(request_of("show services web"), R"(show services {"service":"web"})");
+  EXPECT_EQ(request_of("show backends 192.0.2.1:80/tcp"),
+            R"(show backends {"service":"192.0.2.1:80/tcp"})");
+  EXPECT_EQ(request_of("show connections --service a --backend b --client 10.0.0.0/8 --limit 5"),
+            R"(show connections {"service":"a","backend":"b","client":"10.0.0.0/8","limit":5})");
+  EXPECT_EQ(request_of("show ports"), "show ports {}");
+  EXPECT_EQ(request_of("show workers"), "show workers {}");
+  EXPECT_EQ(request_of("show stats"), "show stats {}");
+  EXPECT_EQ(request_of("show drops --all"), R"(show drops {"all":true})");
+  EXPECT_EQ(request_of("show neighbours"), "show neighbours {}");
+  EXPECT_EQ(request_of("show config"), "show config {}");
+  EXPECT_EQ(request_of("service delete web"), R"(service delete {"service":"web"})");
+  EXPECT_EQ(request_of("backend delete web 10.0.0.1"),
+            R"(backend delete {"service":"web","backend":"10.0.0.1"})");
+  EXPECT_EQ(request_of("backend drain web 10.0.0.1 --deadline 5m"),
+            R"(backend drain {"service":"web","backend":"10.0.0.1","deadline_s":300})");
+  EXPECT_EQ(request_of("reload"), "reload {}");
+  EXPECT_EQ(request_of("reload /etc/x.yaml"), R"(reload {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("timeouts"), "timeouts {}");
+  EXPECT_EQ(request_of("timeouts set udp=5m tcp_established_s=10"),
+            R"(timeouts set {"udp_s":300,"tcp_established_s":10})");
+  EXPECT_EQ(request_of("zero"), "zero {}");
+  EXPECT_EQ(request_of("zero web"), R"(zero {"service":"web"})");
+  EXPECT_EQ(request_of("version"), "version {}");
+}
+
+TEST(CommandLine, OptionsOfServicesAndBackendsAreTyped) {
+  EXPECT_EQ(request_of("service add [2001:db8::1]:53/udp --mode nat -s mh --persistence 10m "
+                       "--netmask 64 --no-fallback --hash-port --local-address 10.0.0.1 "
+                       "--local-address 10.0.0.2 --drain-deadline none"),
+            R"(service add {"service":"[2001:db8::1]:53/udp","mode":"nat","scheduler":"mh",)"
+            R"("persistence_timeout_s":600,"persistence_netmask":64,"fallback":false,)"
+            R"("hash_port":true,"local_addresses":["10.0.0.1","10.0.0.2"],)"
+            R"("drain_deadline_s":null})");
+  EXPECT_EQ(request_of("backend edit web 10.0.0.1:80 -w 0 --disable --upper-threshold 100"),
+            R"(backend edit {"service":"web","backend":"10.0.0.1:80","weight":0,)"
+            R"("upper_threshold":100,"enabled":false})");
+}
+
+TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
+  EXPECT_EQ(request_of("backend add web"), "exit 2: headgate: backend is required");
+  EXPECT_EQ(request_of("service add"), "exit 2: headgate: service is required");
+  EXPECT_EQ(request_of("show"), "exit 2: headgate: A subcommand is required");
+  EXPECT_EQ(request_of(""), "exit 2: headgate: A subcommand is required");
+  EXPECT_EQ(request_of("backend drain web x --deadline soon"),
+            "exit 2: headgate: soon is no time; write 30s, 5m, 2h or 1d");
+  EXPECT_EQ(request_of("timeouts set udp"),
+            "exit 2: headgate: udp is not NAME=TIME, like udp=300s");
+  EXPECT_EQ(request_of("backend edit web x --weight=-1"),
+            "exit 2: headgate: -1 is no number from 0 to 4294967295");
+  EXPECT_EQ(request_of("show service").substr(0, 6), "exit 2");
+}
+
+TEST(CommandLine, GlobalOptionsMayStandAnywhere) {
+  const auto invocation = parse(words("show --json services --socket /tmp/x --exact"), "/env");
+  ASSERT_TRUE(invocation.has_value());
+  EXPECT_TRUE(invocation->json);
+  EXPECT_TRUE(invocation->exact);
+  EXPECT_EQ(invocation->socket, "/tmp/x");
+  EXPECT_EQ(parse(words("version"), "/env")->socket, "/env");
+  EXPECT_EQ(parse(words("version"), "")->socket, "/run/headgate/headgate.sock");
+}
+
+TEST(CommandLine, HelpIsNoError) {
+  const auto help = parse({"--help"}, "");
+  ASSERT_FALSE(help.has_value());
+  EXPECT_EQ(help.error().exit_status, 0);
+  EXPECT_NE(help.error().text.find("Exit status: 0 done"), std::string::npos);
+}
+
+TEST(CommandLine, DurationsHaveUnitsAndBounds) {
+  EXPECT_EQ(parse_duration("90"), 90U);
+  EXPECT_EQ(parse_duration("90s"), 90U);
+  EXPECT_EQ(parse_duration("2h"), 7200U);
+  EXPECT_EQ(parse_duration("1d"), 86400U);
+  EXPECT_FALSE(parse_duration("").has_value());
+  EXPECT_FALSE(parse_duration("s").has_value());
+  EXPECT_FALSE(parse_duration("-1").has_value());
+  EXPECT_FALSE(parse_duration("1.5h").has_value());
+  EXPECT_FALSE(parse_duration("99999999999999999d").has_value());
+}
+
+}  // namespace
+}  // namespace headgate::cli

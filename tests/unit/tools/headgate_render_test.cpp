@@ -1,0 +1,147 @@
+#include "tools/headgate_render.h"
+
+#include <string>
+
+#include <boost/json/parse.hpp>
+#include <gtest/gtest.h>
+
+namespace headgate::cli {
+namespace {
+
+namespace json = boost::json;
+using control::protocol::Code;
+using control::protocol::Status;
+
+struct Reply {
+  std::string rows;  // a JSON array, or empty for none
+  std::string result = "{}";
+  std::string message{};
+  Code code = Code::ok;
+};
+
+std::string render(std::string_view command, const Reply& reply, Format format = {}) {
+  const auto renderer = make_renderer(command, format);
+  std::string text;
+  if (!reply.rows.empty()) text += renderer->rows(json::parse(reply.rows).as_array());
+  return text + renderer->end({reply.code, reply.message, json::parse(reply.result).as_object()});
+}
+
+constexpr const char* two_services = R"([
+  {"service": "192.0.2.1:80/tcp", "name": "web", "mode": "nat", "scheduler": "wlc", "usable": 2,
+   "backends": 3, "active": 12, "inactive": 4, "connections": 123456, "in_packets": 1234567,
+   "out_packets": 999, "in_bytes": 98765432, "out_bytes": 12, "refused": 0},
+  {"service": "[2001:db8::1]:53/udp", "name": "", "mode": "dr", "scheduler": "mh", "usable": 1,
+   "backends": 1, "active": 1, "inactive": 0, "connections": 1, "in_packets": 1,
+   "out_packets": 0, "in_bytes": 60, "out_bytes": 0, "refused": 7}])";
+
+TEST(Render, ServicesAreATableWithTotals) {
+  EXPECT_EQ(
+      render("show services", {two_services}),
+      "SERVICE               NAME  MODE  SCHEDULER  BACKENDS  ACTIVE  INACTIVE   CONNS  IN PKTS"
+      "  OUT PKTS  IN BYTES  OUT BYTES  REFUSED\n"
+      "192.0.2.1:80/tcp      web   nat   wlc             2/3      12         4  123.5K     1.2M"
+      "       999   98.8 MB       12 B        0\n"
+      "[2001:db8::1]:53/udp  -     dr    mh              1/1       1         0       1        1"
+      "         0      60 B        0 B        7\n"
+      "----------------------------------------------------------------------------------------"
+      "----------------------------------------\n"
+      "total                                             3/4      13         4  123.5K     1.2M"
+      "       999   98.8 MB       12 B        7\n");
+}
+
+TEST(Render, ExactNumbersKeepTheirDigits) {
+  const std::string text = render("show services", {two_services}, {.exact = true});
+  EXPECT_NE(text.find(" 123457 "), std::string::npos) << text;
+  EXPECT_NE(text.find(" 98765492 "), std::string::npos) << text;
+}
+
+TEST(Render, AnEmptyListSaysSo) {
+  EXPECT_EQ(render("show services", {"[]"}), "No services are configured.\n");
+  EXPECT_EQ(render("show drops", {""}), "Nothing was dropped.\n");
+}
+
+TEST(Render, ConnectionsComeInPiecesUnderOneHeading) {
+  const auto renderer = make_renderer("show connections", {});
+  const auto rows = json::parse(R"([{"protocol": "tcp", "client": "198.51.100.7:40000",
+    "service": "192.0.2.1:80", "local": null, "backend": "10.0.0.1:8080", "mode": "nat",
+    "state": "established", "expires_s": 899}])")
+                        .as_array();
+  EXPECT_EQ(renderer->rows(rows),
+            "PROTO  CLIENT              SERVICE       LOCAL  BACKEND        MODE  STATE        "
+            "EXPIRES\n"
+            "tcp    198.51.100.7:40000  192.0.2.1:80  -      10.0.0.1:8080  nat   established   "
+            "14m59s\n");
+  EXPECT_EQ(renderer->rows(rows),
+            "tcp    198.51.100.7:40000  192.0.2.1:80  -      10.0.0.1:8080  nat   established   "
+            "14m59s\n");
+  EXPECT_EQ(renderer->end({Code::ok, "2 connections", {}}), "2 connections\n");
+}
+
+TEST(Render, StatsShowBothSidesOfTheSumRule) {
+  EXPECT_EQ(render("show stats", {"", R"({
+    "in": {"received": 100, "from_twin": 20, "originated": 3, "released": 2},
+    "out": {"sent": 90, "to_twin": 25, "dropped": 7, "held": 3},
+    "verdicts": [{"verdict": "sent_dr", "count": 90, "description": "forwarded by DR"}],
+    "details": {"connections": 5, "insert_races": 1}})"}),
+            "PACKETS IN              COUNT  PACKETS OUT           COUNT\n"
+            "received from ports       100  sent                     90\n"
+            "from the twins             20  to the twins             25\n"
+            "originated                  3  dropped                   7\n"
+            "released after waiting      2  held for a neighbour      3\n"
+            "----------------------------------------------------------\n"
+            "sum                       125  sum                     125\n"
+            "\n"
+            "VERDICT  PACKETS  MEANING\n"
+            "sent_dr       90  forwarded by DR\n"
+            "\n"
+            "connections   5\n"
+            "insert races  1\n");
+}
+
+TEST(Render, StatsSayWhatADifferenceMeans) {
+  const std::string text =
+      render("show stats", {"", R"({"in": {"received": 10}, "out": {"sent": 12}})"});
+  EXPECT_NE(text.find("difference -2: packets under way"), std::string::npos) << text;
+}
+
+TEST(Render, ChangesListWhatWasDone) {
+  EXPECT_EQ(render("backend edit",
+                   {"",
+                    R"({"generation": 5, "changes": ["backend 10.0.0.1:80 of web: weight 1 -> 5"],
+                        "warnings": ["services[0]: x"]})",
+                    "generation 5 is in force"}),
+            "generation 5 is in force\n"
+            "  backend 10.0.0.1:80 of web: weight 1 -> 5\n"
+            "warning: services[0]: x\n");
+}
+
+TEST(Render, TimeoutsAreNamedAsTheyAreSet) {
+  EXPECT_EQ(render("timeouts", {"", R"({"timeouts": {"tcp_established_s": 900, "udp_s": 30}})"}),
+            "TIME-OUT          AFTER\n"
+            "tcp_established  15m00s\n"
+            "udp                 30s\n");
+}
+
+TEST(Render, FailuresPrintNothingButTheMessageElsewhere) {
+  EXPECT_EQ(render("show services", {"", "{}", "no such service", Code::refused}), "");
+  EXPECT_EQ(render("reload", {"", "{}", "bad file", Code::refused}), "");
+}
+
+TEST(Render, JsonIsOneObjectWithAllRows) {
+  const auto renderer = make_renderer("show connections", {.json = true});
+  std::string text = renderer->rows(json::parse(R"([{"a": 1}, {"a": 2}])").as_array());
+  text += renderer->rows(json::parse(R"([{"a": 3}])").as_array());
+  text += renderer->end({Code::ok, "", {{"shown", 3}}});
+  const json::object object = json::parse(text).as_object();
+  EXPECT_EQ(object.at("rows"), json::parse(R"([{"a": 1}, {"a": 2}, {"a": 3}])"));
+  EXPECT_EQ(object.at("code"), 0);
+  EXPECT_EQ(object.at("result").at("shown"), 3);
+  const auto failed =
+      json::parse(render("reload", {"", "{}", "no", Code::refused}, {.json = true}));
+  EXPECT_EQ(failed.at("code"), 1);
+  EXPECT_EQ(failed.at("message"), "no");
+  EXPECT_TRUE(failed.at("rows").as_array().empty());
+}
+
+}  // namespace
+}  // namespace headgate::cli

@@ -1,0 +1,34 @@
+// The command line of the load balancer: one request to the daemon, its reply printed.
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tools/headgate_client.h"
+#include "tools/headgate_options.h"
+#include "tools/headgate_render.h"
+
+int main(int argc, char** argv) {
+  using namespace headgate;
+  const char* environment = std::getenv("HEADGATE_SOCKET");
+  const auto invocation = cli::parse(std::vector<std::string>(argv + 1, argv + argc),
+                                     environment == nullptr ? "" : environment);
+  if (!invocation) {
+    (invocation.error().exit_status == 0 ? std::cout : std::cerr) << invocation.error().text;
+    return invocation.error().exit_status;
+  }
+  const auto renderer =
+      cli::make_renderer(invocation->request.command, {invocation->json, invocation->exact});
+  const auto status = cli::exchange(
+      invocation->socket, invocation->request, invocation->timeout,
+      [&](const boost::json::array& rows) { std::cout << renderer->rows(rows) << std::flush; });
+  if (!status) {
+    std::cerr << "headgate: " << status.error() << "\n";
+    return cli::exit_unreachable;
+  }
+  std::cout << renderer->end(*status) << std::flush;
+  if (status->code != control::protocol::Code::ok) {
+    std::cerr << "headgate: " << status->message << "\n";
+  }
+  return static_cast<int>(status->code);
+}

@@ -1,0 +1,148 @@
+#include "tools/headgate_columns.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "tools/headgate_table.h"
+
+namespace headgate::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::array services{
+    ListColumn{"SERVICE", "service"},
+    ListColumn{"NAME", "name"},
+    ListColumn{"MODE", "mode"},
+    ListColumn{"SCHEDULER", "scheduler"},
+    ListColumn{"BACKENDS", "usable", Kind::plain, true, "backends"},
+    ListColumn{"ACTIVE", "active", Kind::count, true},
+    ListColumn{"INACTIVE", "inactive", Kind::count, true},
+    ListColumn{"CONNS", "connections", Kind::count, true},
+    ListColumn{"IN PKTS", "in_packets", Kind::count, true},
+    ListColumn{"OUT PKTS", "out_packets", Kind::count, true},
+    ListColumn{"IN BYTES", "in_bytes", Kind::bytes, true},
+    ListColumn{"OUT BYTES", "out_bytes", Kind::bytes, true},
+    ListColumn{"REFUSED", "refused", Kind::count, true},
+};
+constexpr std::array backends{
+    ListColumn{"SERVICE", "service"},
+    ListColumn{"BACKEND", "backend"},
+    ListColumn{"NAME", "name"},
+    ListColumn{"MODE", "mode"},
+    ListColumn{"STATE", "state"},
+    ListColumn{"WEIGHT", "weight", Kind::plain},
+    ListColumn{"ACTIVE", "active", Kind::count, true},
+    ListColumn{"INACTIVE", "inactive", Kind::count, true},
+    ListColumn{"CONNS", "connections", Kind::count, true},
+    ListColumn{"IN PKTS", "in_packets", Kind::count, true},
+    ListColumn{"OUT PKTS", "out_packets", Kind::count, true},
+    ListColumn{"IN BYTES", "in_bytes", Kind::bytes, true},
+    ListColumn{"OUT BYTES", "out_bytes", Kind::bytes, true},
+    ListColumn{"REFUSED", "refused", Kind::count, true},
+};
+constexpr std::array connections{
+    ListColumn{"PROTO", "protocol"},  ListColumn{"CLIENT", "client"},
+    ListColumn{"SERVICE", "service"}, ListColumn{"LOCAL", "local"},
+    ListColumn{"BACKEND", "backend"}, ListColumn{"MODE", "mode"},
+    ListColumn{"STATE", "state"},     ListColumn{"EXPIRES", "expires_s", Kind::duration},
+};
+constexpr std::array ports{
+    ListColumn{"PORT", "port"},
+    ListColumn{"DRIVER", "driver"},
+    ListColumn{"MAC", "mac"},
+    ListColumn{"LINK", "link"},
+    ListColumn{"MTU", "mtu", Kind::plain},
+    ListColumn{"QUEUES RX/TX", "rx_queues", Kind::plain, false, "tx_queues"},
+    ListColumn{"RX PKTS", "rx_packets", Kind::count, true},
+    ListColumn{"RX BYTES", "rx_bytes", Kind::bytes, true},
+    ListColumn{"TX PKTS", "tx_packets", Kind::count, true},
+    ListColumn{"TX BYTES", "tx_bytes", Kind::bytes, true},
+    ListColumn{"MISSED", "rx_missed", Kind::count, true},
+    ListColumn{"RX ERRORS", "rx_errors", Kind::count, true},
+    ListColumn{"NO MBUF", "rx_no_mbuf", Kind::count, true},
+    ListColumn{"TX ERRORS", "tx_errors", Kind::count, true},
+    ListColumn{"TWIN", "twin"},
+};
+constexpr std::array workers{
+    ListColumn{"WORKER", "worker", Kind::plain},
+    ListColumn{"CORE", "core", Kind::plain},
+    ListColumn{"POLLS", "polls", Kind::count, true},
+    ListColumn{"BUSY", "busy_percent", Kind::percent},
+    ListColumn{"SLEEPS", "sleeps", Kind::count, true},
+    ListColumn{"RECEIVED", "received", Kind::count, true},
+    ListColumn{"FROM TWIN", "from_twin", Kind::count, true},
+    ListColumn{"NEW CONNS", "connections", Kind::count, true},
+    ListColumn{"GENERATION", "generation", Kind::plain},
+};
+constexpr std::array drops{
+    ListColumn{"DROP", "verdict"},
+    ListColumn{"PACKETS", "count", Kind::count, true},
+    ListColumn{"REASON", "description"},
+};
+constexpr std::array neighbours{
+    ListColumn{"INTERFACE", "interface"},
+    ListColumn{"ADDRESS", "address"},
+    ListColumn{"MAC", "mac"},
+    ListColumn{"STATE", "state"},
+};
+
+constexpr std::array layouts{
+    ListLayout{"show services", "No services are configured.", false, services},
+    ListLayout{"show backends", "No backends.", false, backends},
+    ListLayout{"show connections", "No connections.", true, connections},
+    ListLayout{"show ports", "No ports.", false, ports},
+    ListLayout{"show workers", "No workers.", false, workers},
+    ListLayout{"show drops", "Nothing was dropped.", false, drops},
+    ListLayout{"show neighbours", "No neighbours are in use.", false, neighbours},
+};
+
+}  // namespace
+
+const ListLayout* find_layout(std::string_view command) {
+  const auto* found = std::ranges::find(layouts, command, &ListLayout::command);
+  return found == layouts.end() ? nullptr : found;
+}
+
+std::string cell_text(const ListColumn& column, const json::object& row, bool exact) {
+  const uint64_t number = number_of(row, column.key);
+  const json::value* value = row.if_contains(column.key);
+  if (value == nullptr || value->is_null()) return "-";
+  switch (column.kind) {
+    case Kind::count:
+      return count_text(number, exact);
+    case Kind::bytes:
+      return bytes_text(number, exact);
+    case Kind::duration:
+      return duration_text(number);
+    case Kind::percent:
+      return fmt::format("{:.1f} %",
+                         value->is_double() ? value->as_double() : static_cast<double>(number));
+    case Kind::plain:
+      if (column.of_key.empty()) return std::to_string(number);
+      return fmt::format("{}/{}", number, number_of(row, column.of_key));
+    case Kind::text:
+      break;
+  }
+  const std::string text = text_of(row, column.key);
+  return text.empty() ? "-" : text;
+}
+
+uint64_t number_of(const json::object& row, std::string_view key) {
+  const json::value* value = row.if_contains(key);
+  if (value == nullptr) return 0;
+  if (value->is_uint64()) return value->as_uint64();
+  if (value->is_int64() && value->as_int64() > 0) return static_cast<uint64_t>(value->as_int64());
+  return 0;
+}
+
+std::string text_of(const json::object& row, std::string_view key) {
+  const json::value* value = row.if_contains(key);
+  if (value == nullptr || !value->is_string()) return {};
+  return {value->as_string().data(), value->as_string().size()};
+}
+
+}  // namespace headgate::cli
