@@ -1,0 +1,80 @@
+// Brings a configuration into the form that the rest of the daemon reads; see validate.h.
+#include <string>
+
+#include <fmt/format.h>
+
+#include "config/limits.h"
+#include "config/names.h"
+#include "config/report.h"
+#include "config/validate.h"
+
+namespace headgate::config {
+namespace {
+
+bool is_prime(uint32_t value) {
+  if (value < 4) return value > 1;
+  if (value % 2 == 0) return false;
+  for (uint64_t divisor = 3; divisor * divisor <= value; divisor += 2) {
+    if (value % divisor == 0) return false;
+  }
+  return true;
+}
+
+// Maglev's permutations need a prime: every backend's step then visits every slot.
+void make_prime(uint32_t& size, const std::string& path, Report& report) {
+  if (size > max_maglev_table) return;  // for check_values to refuse
+  const uint32_t wanted = size;
+  while (!is_prime(size))
+    ++size;
+  if (size != wanted) {
+    report.warning(path, fmt::format("{} is not prime: {} is used", wanted, size));
+  }
+}
+
+void normalize_port(const Service& service, Backend& backend, const std::string& service_path,
+                    size_t index, Report& report) {
+  // DR and IPIP hand the packet over as the client sent it; IPVS forces the port just the same.
+  const Mode mode = mode_of(service, backend);
+  const bool keeps_port = mode == Mode::dr || mode == Mode::ipip;
+  const uint16_t service_port = service.firewall_mark ? uint16_t{0} : service.port;
+  if (keeps_port && backend.port != 0 && backend.port != service_port) {
+    const std::string own = service_path + ".port";
+    report.warning(
+        fmt::format("{}.backends[{}].port", service_path, index),
+        fmt::format("{} cannot be had in {} mode, which leaves the client's destination port as it "
+                    "is: {} is used; nat and fullnat can change the port",
+                    backend.port, name_of(mode),
+                    service_port == 0 ? "that port" : std::to_string(service_port)),
+        {own});
+  }
+  if (keeps_port || backend.port == 0) backend.port = service_port;
+}
+
+}  // namespace
+
+void normalize(Config& config, Report& report) {
+  make_prime(config.forwarding.maglev_table_size, "forwarding.maglev_table_size", report);
+  for (size_t i = 0; i < config.services.size(); ++i) {
+    Service& service = config.services[i];
+    const std::string path = fmt::format("services[{}]", i);
+    if (service.firewall_mark) {
+      service.family = family_of(service);
+    } else if (service.family == service.address.family) {
+      service.family = net::Family::none;
+    }
+    if (service.maglev_table_size) {
+      make_prime(*service.maglev_table_size, path + ".maglev_table_size", report);
+    }
+    for (size_t j = 0; j < service.backends.size(); ++j) {
+      normalize_port(service, service.backends[j], path, j, report);
+    }
+  }
+}
+
+std::vector<Error> normalize(Config& config) {
+  Report report;
+  normalize(config, report);
+  return report.take();
+}
+
+}  // namespace headgate::config

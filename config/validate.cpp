@@ -1,0 +1,72 @@
+// The rules between the fields of the sections that concern the daemon as a whole; ports and
+// services have files of their own.
+#include "config/validate.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "config/limits.h"
+#include "config/report.h"
+
+namespace headgate::config {
+namespace {
+
+void check_daemon(const Daemon& daemon, Report& report) {
+  if (daemon.name.empty()) report.error("daemon.name", "is empty");
+  if (!daemon.socket && daemon.socket_path().size() > max_socket_path) {
+    report.error("daemon.run_dir",
+                 fmt::format("makes {} of {} bytes, and a unix socket's path may have {}: shorten "
+                             "it, or set `socket`",
+                             daemon.socket_path(), daemon.socket_path().size(), max_socket_path));
+  }
+}
+
+void check_workers(const Workers& workers, Report& report) {
+  if (!workers.cores) return;
+  if (workers.cores->empty()) {
+    report.error("workers.cores", "an empty list: write the cores, or auto");
+  }
+  std::vector<uint16_t> sorted = *workers.cores;
+  std::ranges::sort(sorted);
+  const auto twice = std::ranges::adjacent_find(sorted);
+  if (twice != sorted.end()) {
+    report.error("workers.cores", fmt::format("core {} is listed twice", *twice));
+  }
+}
+
+void check_totals(const Config& config, Report& report) {
+  size_t backends = 0;
+  for (const Service& service : config.services)
+    backends += service.backends.size();
+  if (config.services.size() > config.memory.max_services) {
+    report.error("services", fmt::format("{} services, and memory.max_services allows {}: raise it",
+                                         config.services.size(), config.memory.max_services));
+  }
+  if (backends > config.memory.max_backends) {
+    report.error("services",
+                 fmt::format("{} backends in all, and memory.max_backends allows {}: raise it",
+                             backends, config.memory.max_backends));
+  }
+}
+
+}  // namespace
+
+void check_relations(const Config& config, Report& report) {
+  check_daemon(config.daemon, report);
+  check_workers(config.workers, report);
+  check_ports(config, report);
+  check_totals(config, report);
+  check_services(config, report);
+}
+
+std::vector<Error> validate(const Config& config) {
+  Report report;
+  check_values(config, report);
+  check_relations(config, report);
+  return report.take();
+}
+
+}  // namespace headgate::config
