@@ -31,6 +31,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dataplane/conn_state.h"
 #include "dataplane/flow_key.h"
 #include "dataplane/limits.h"
 #include "dataplane/net/address.h"
@@ -50,25 +51,6 @@ struct ConnRef {
   }
 };
 inline constexpr ConnRef no_conn{};
-
-// Which of the two keys of an entry: what a packet that matched it is.
-enum class Direction : uint8_t { forward = 0, reply = 1 };
-
-// States of a connection, in the order of LVS. A template is `none`.
-enum class ConnState : uint8_t {
-  none = 0,
-  established,
-  syn_sent,
-  syn_recv,
-  fin_wait,
-  time_wait,
-  close,
-  close_wait,
-  last_ack,
-  listen,
-  synack,
-  udp,
-};
 
 // The state word: 0..3 ConnState, 4..23 flags, 24..31 the owner (worker) of the entry.
 enum class ConnFlag : uint32_t {

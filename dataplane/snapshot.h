@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -76,10 +77,14 @@ struct ServiceBlock {
   uint32_t weight_max;
   OffsetArray<ServiceBackend> backends;
   // Maglev table: index into `backends`, or 0xffff where no backend has weight. For mh its size is
-  // the configured prime; for other services with DR or IPIP backends a smaller one, used by the
-  // stateless fallback. Empty when the service has no use for it.
+  // the configured prime; sh and dh choose by such a table too; other services with DR or IPIP
+  // backends have a smaller one, used by the stateless fallback. Empty where there is no use for it.
   OffsetArray<uint16_t> maglev;
   OffsetArray<net::IpAddress> local_addresses;  // FULLNAT sources, of the VIP's family
+  // Memory for the workers' schedulers, the one part of a block that workers write: an area of
+  // scheduler_scratch_bytes(backends.count) for each, by worker, on a cache line of its own and not
+  // initialised. Empty where that is 0: small services need none.
+  OffsetArray<std::byte> scheduler_scratch;
 };
 inline constexpr uint16_t maglev_empty = 0xffff;
 
