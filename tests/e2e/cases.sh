@@ -7,6 +7,7 @@
 # shellcheck source=tools/testbed.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/testbed.sh"
 
+# shellcheck disable=SC2034  # for the scripts
 build_dir=${HEADGATE_BUILD:-$repository/build}
 failed_cases=0
 
