@@ -98,9 +98,10 @@ struct ServiceSlot {
 // ---- backends -------------------------------------------------------------------------------
 
 enum BackendFlag : uint8_t {
-  backend_removed = 1U << 0,  // no longer in the configuration; its connections live on
-  backend_cut = 1U << 1,      // connections are dropped in silence (on_backend_removed: drop)
-  backend_expire = 1U << 2,   // connections are expired at their next packet
+  backend_removed = 1U << 0,    // no longer in the configuration; its connections live on
+  backend_cut = 1U << 1,        // connections are dropped in silence (on_backend_removed: drop)
+  backend_expire = 1U << 2,     // connections are expired at their next packet
+  backend_quiescent = 1U << 3,  // weight 0: takes no new connections
 };
 
 // What an established connection needs of its backend: one cache line, found by id.
@@ -189,6 +190,8 @@ enum AddressFlag : uint8_t {
   address_local = 1U << 1,   // a FULLNAT source of ours
   address_host = 1U << 2,    // held by the kernel's twin
   address_active = 1U << 3,  // workers answer ARP, ND and echo for it (VIPs and local addresses)
+  address_backend =
+      1U << 4,  // a backend's: what it sends to the host is told apart (health checks)
 };
 struct AddressSlot {  // open addressing from address_hash(); family none: the probe ends here
   net::IpAddress address;
