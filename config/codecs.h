@@ -86,7 +86,12 @@ struct Switch {
 template <Named E>
 struct Word {
   [[nodiscard]] static std::string expected() { return all_names<E>(); }
-  [[nodiscard]] static std::string check(E /*value*/) { return {}; }
+  [[nodiscard]] static std::string check(E value) {
+    for (const auto& entry : Names<E>::table) {
+      if (entry.first == value) return {};
+    }
+    return fmt::format("{} is not {}", static_cast<unsigned>(value), all_names<E>());
+  }
   template <std::same_as<E> T>
   [[nodiscard]] Parsed<T> parse(std::string_view text) const {
     if (const auto value = parse_name<E>(text)) return *value;

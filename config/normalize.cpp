@@ -54,6 +54,10 @@ void normalize_port(const Service& service, Backend& backend, const std::string&
 
 void normalize(Config& config, Report& report) {
   make_prime(config.forwarding.maglev_table_size, "forwarding.maglev_table_size", report);
+  for (Port& port : config.ports) {
+    if (!port.twin.enabled)
+      port.twin = Twin{.enabled = false, .name = {}, .addresses = {}, .routes = {}, .mtu = {}};
+  }
   for (size_t i = 0; i < config.services.size(); ++i) {
     Service& service = config.services[i];
     const std::string path = fmt::format("services[{}]", i);

@@ -327,21 +327,6 @@ std::unexpected<std::vector<Error>> one_error(std::string_view file, std::string
       std::vector<Error>{{.file = std::string(file), .path = {}, .message = std::move(message)}});
 }
 
-template <Section T>
-void collect_keys(const std::string& prefix, std::vector<std::string>& keys) {
-  Schema<T>::fields([&]<typename M>(const Key& key, M T::* /*member*/, const auto&... codec) {
-    const std::string path = prefix + std::string(key.name);
-    keys.push_back(path);
-    if constexpr (sizeof...(codec) == 0) {
-      if constexpr (is_list<M> || is_optional<M>) {
-        collect_keys<typename M::value_type>(path + ".", keys);
-      } else {
-        collect_keys<M>(path + ".", keys);
-      }
-    }
-  });
-}
-
 }  // namespace
 
 std::expected<Reading, std::vector<Error>> read_text(std::string_view text, std::string_view name) {
@@ -375,12 +360,6 @@ std::expected<Reading, std::vector<Error>> read_file(const std::string& path) {
   } catch (const std::exception& error) {
     return one_error(path, fmt::format("cannot be read: {}", error.what()));
   }
-}
-
-std::vector<std::string> known_keys() {
-  std::vector<std::string> keys;
-  collect_keys<Config>("", keys);
-  return keys;
 }
 
 }  // namespace headgate::config

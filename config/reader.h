@@ -28,7 +28,4 @@ struct Reading {
 [[nodiscard]] std::expected<Reading, std::vector<Error>> read_text(std::string_view text,
                                                                    std::string_view name);
 
-// Every key that the reader knows, as a path without indexes: services.backends.weight.
-[[nodiscard]] std::vector<std::string> known_keys();
-
 }  // namespace headgate::config
