@@ -42,7 +42,8 @@ namespace headgate::dataplane {
   X(drop_no_backend, drop, "the service has no usable backend; answered")                 \
   X(drop_no_connection, drop, "mid-stream without a connection; answered with a reset")   \
   X(drop_reply_no_connection, drop, "from a backend, without a connection")               \
-  X(drop_vip_source, drop, "source is one of our own addresses")                          \
+  X(drop_not_routed, drop, "not for an address of ours, and routing is off")              \
+  X(drop_own_source, drop, "source is one of our own addresses")                          \
   X(drop_ttl_exceeded, drop, "TTL ran out; answered")                                     \
   X(drop_too_big, drop, "larger than the path; answered where due")                       \
   X(drop_no_route, drop, "no route to the next hop; answered")                            \

@@ -1,0 +1,149 @@
+#include "dataplane/connect.h"
+
+#include "dataplane/flow_start.h"
+#include "dataplane/net/checksum.h"
+#include "dataplane/originate.h"
+
+namespace headgate::dataplane {
+namespace {
+
+constexpr uint8_t protocol_ospf = 89;
+constexpr uint16_t port_bgp = 179;
+constexpr uint16_t port_bfd = 3784;
+constexpr uint16_t port_bfd_multihop = 4784;
+
+// What keeps the box itself reachable and its routes alive goes before everything else.
+bool is_control_traffic(const Packet& packet) noexcept {
+  const uint16_t from = packet.source_port.host();
+  const uint16_t to = packet.destination_port.host();
+  switch (packet.protocol) {
+    case net::protocol_tcp:
+      return from == port_bgp || to == port_bgp;
+    case net::protocol_udp:
+      return to == port_bfd || to == port_bfd_multihop;
+    case net::protocol_vrrp:
+    case protocol_ospf:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void to_host(Worker& worker, Packet& packet, uint8_t source_flags) noexcept {
+  if (is_control_traffic(packet)) {
+    return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
+  }
+  if ((source_flags & address_backend) != 0) {
+    return to_twin(worker, packet.mbuf, TwinClass::backend, Verdict::twin_backend);
+  }
+  to_twin(worker, packet.mbuf, TwinClass::bulk, Verdict::twin_not_ours);
+}
+
+// To an address that is not ours. With routing on it is the kernel's to route; else nothing passes,
+// so that no backend's private address ever shows itself to a client.
+void not_ours(Worker& worker, Packet& packet, uint8_t source_flags) noexcept {
+  if (worker.root->settings.routing != 0) return to_host(worker, packet, source_flags);
+  const bool from_backend = (source_flags & address_backend) != 0;
+  drop(worker, packet.mbuf,
+       from_backend ? Verdict::drop_reply_no_connection : Verdict::drop_not_routed);
+}
+
+bool is_our_address(uint8_t flags) noexcept {
+  return (flags & (address_vip | address_local | address_host)) != 0;
+}
+
+// LVS leaves this to the director's own stack, which resets TCP and reports the rest.
+void no_service(Worker& worker, Packet& packet) noexcept {
+  if (packet.protocol == net::protocol_tcp) {
+    originate_reset(worker, packet);
+  } else {
+    originate_icmp_error(worker, packet,
+                         packet.protocol == net::protocol_udp ? IcmpError::port_unreachable
+                                                              : IcmpError::protocol_unreachable,
+                         packet.destination);
+  }
+  drop(worker, packet.mbuf, Verdict::drop_no_service);
+}
+
+bool icmp_checksum_is_right(const Packet& packet) noexcept {
+  uint64_t sum = 0;
+  if (!packet.is_v4()) {
+    sum = net::pseudo_header_sum(packet.source.bytes, packet.destination.bytes,
+                                 net::protocol_icmpv6, packet.l4_length);
+  }
+  const auto l4_offset =
+      static_cast<uint32_t>(packet.l4 - rte_pktmbuf_mtod(packet.mbuf, const uint8_t*));
+  if (l4_offset + packet.l4_length > packet.mbuf->data_len) return true;  // the end host looks
+  return net::checksum_fold(net::checksum_add(sum, {packet.l4, packet.l4_length})) == 0xffff;
+}
+
+bool is_icmp_error(const Packet& packet) noexcept {
+  const uint8_t type = packet.icmp().type;
+  if (!packet.is_v4()) return type < 128;
+  return type == net::icmp4_unreachable || type == net::icmp4_time_exceeded || type == 4 ||
+         type == 5 || type == 12;  // source quench, redirect, parameter problem
+}
+
+void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept {
+  const uint8_t type = packet.icmp().type;
+  if (!packet.is_v4() && type >= 133 && type <= 137) {  // neighbour discovery, RFC 4861
+    if (type == net::icmp6_neighbour_solicitation) return answer_solicitation(worker, packet);
+    return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
+  }
+  if (!icmp_checksum_is_right(packet)) {
+    return drop(worker, packet.mbuf, Verdict::drop_icmp_checksum);
+  }
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination);
+  if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
+  // Here errors about packets of connections will be translated (RFC 5508); until then they end.
+  if (is_icmp_error(packet)) return drop(worker, packet.mbuf, Verdict::drop_icmp_error);
+  if (!is_our_address(flags)) return not_ours(worker, packet, source_flags);
+  const uint8_t request = packet.is_v4() ? net::icmp4_echo_request : net::icmp6_echo_request;
+  if (type == request && (flags & address_active) != 0) return answer_echo(worker, packet);
+  drop(worker, packet.mbuf, Verdict::drop_no_service);
+}
+
+}  // namespace
+
+void forward_unknown(Worker& worker, Packet& packet) noexcept {
+  const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source);
+  if (is_our_address(source_flags)) {
+    return drop(worker, packet.mbuf, Verdict::drop_own_source);
+  }
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination);
+  if ((flags & address_vip) != 0) {
+    const ServiceBlock* service = find_service(worker.region, *worker.root, packet.destination,
+                                               packet.protocol, packet.destination_port);
+    if (service == nullptr) {
+      service = find_service(worker.region, *worker.root, packet.destination, packet.protocol, {});
+    }
+    if (service != nullptr) return start_flow(worker, packet, *service);
+    if ((flags & address_host) == 0) return no_service(worker, packet);
+  }
+  if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
+  if ((flags & address_local) != 0) {
+    return drop(worker, packet.mbuf, Verdict::drop_reply_no_connection);
+  }
+  not_ours(worker, packet, source_flags);
+}
+
+void forward_other(Worker& worker, Packet& packet, FrameKind kind) noexcept {
+  const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source);
+  if (is_our_address(source_flags)) {
+    return drop(worker, packet.mbuf, Verdict::drop_own_source);
+  }
+  if (kind == FrameKind::icmp) return forward_icmp(worker, packet, source_flags);
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination);
+  if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
+  // Here fragments will follow the verdict of their first one.
+  if (kind == FrameKind::fragment) {
+    const bool for_balancing = is_our_address(flags) || worker.root->settings.routing == 0;
+    if (for_balancing) return drop(worker, packet.mbuf, Verdict::drop_fragment);
+    return to_host(worker, packet, source_flags);
+  }
+  if ((flags & address_vip) != 0) return no_service(worker, packet);
+  if ((flags & address_local) != 0) return drop(worker, packet.mbuf, Verdict::drop_no_service);
+  not_ours(worker, packet, source_flags);
+}
+
+}  // namespace headgate::dataplane

@@ -1,0 +1,286 @@
+#include "dataplane/flow_start.h"
+
+#include "dataplane/forward.h"
+#include "dataplane/fullnat_ports.h"
+#include "dataplane/lifetime.h"
+#include "dataplane/originate.h"
+#include "dataplane/persistence.h"
+#include "dataplane/tcp_state.h"
+
+namespace headgate::dataplane {
+namespace {
+
+// How often a flow is started over after it met a connection that was just ending.
+constexpr int start_tries = 3;
+
+NewFlow flow_of(const Packet& packet) noexcept {
+  return {packet.source, packet.destination, packet.source_port};
+}
+
+void refuse(Worker& worker, Packet& packet, const ServiceBlock& service, Verdict verdict) noexcept {
+  worker.counters.services[service.id].refused.add(1);
+  drop(worker, packet.mbuf, verdict);
+}
+
+// LVS reports a service without a usable backend by ICMP, to TCP as well.
+void no_backend(Worker& worker, Packet& packet, const ServiceBlock& service) noexcept {
+  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination);
+  refuse(worker, packet, service, Verdict::drop_no_backend);
+}
+
+void no_connection(Worker& worker, Packet& packet) noexcept {
+  originate_reset(worker, packet);
+  drop(worker, packet.mbuf, Verdict::drop_no_connection);
+}
+
+bool is_stateless_mode(Mode mode) noexcept {
+  return mode == Mode::dr || mode == Mode::ipip;
+}
+
+// The backend that every machine chooses for this flow, if it needs no connection; else null.
+const BackendRow* stateless_choice(const Worker& worker, const Packet& packet,
+                                   const ServiceBlock& service) noexcept {
+  const uint32_t index = stateless_backend(worker.region, service, flow_of(packet));
+  if (index == none) return nullptr;
+  const BackendRow* backend = find_backend(
+      worker.region, *worker.root, worker.region.element(service.backends, index).backend_id);
+  return backend != nullptr && is_stateless_mode(backend->mode) ? backend : nullptr;
+}
+
+// No room for another connection: DR and IPIP go on by consistent hash, and packets of these flows
+// in mid-stream as well for as long as a flow may be idle; NAT needs an entry and says so.
+void without_entry(Worker& worker, Packet& packet, const ServiceBlock& service,
+                   Verdict verdict) noexcept {
+  const BackendRow* backend = stateless_choice(worker, packet, service);
+  if (backend == nullptr) return refuse(worker, packet, service, verdict);
+  const Settings& settings = worker.root->settings;
+  const ConnState state =
+      packet.protocol == net::protocol_tcp ? ConnState::established : ConnState::udp;
+  worker.shared.services[service.id].fallback_until_tick.store(
+      worker.now.tick + settings.timeout_ticks[static_cast<uint32_t>(state)],
+      std::memory_order_relaxed);
+  forward_stateless(worker, packet, *backend);
+}
+
+bool hashes_mid_stream(const Worker& worker, const ServiceBlock& service) noexcept {
+  if ((service.flags & service_mid_stream_hash) != 0) return true;
+  const Tick until =
+      worker.shared.services[service.id].fallback_until_tick.load(std::memory_order_relaxed);
+  return until != 0 && static_cast<int32_t>(until - worker.now.tick) > 0;
+}
+
+uint32_t choose_backend(Worker& worker, const Packet& packet,
+                        const ServiceBlock& service) noexcept {
+  if (service.persistence_ticks != 0) {
+    const uint32_t known = persistent_backend(worker, service, packet);
+    if (known != none) return known;
+  }
+  const uint32_t index =
+      worker.scheduler.schedule(worker.region, service, flow_of(packet), worker.now.ns);
+  if (index == none) return none;
+  const uint32_t chosen = worker.region.element(service.backends, index).backend_id;
+  return service.persistence_ticks == 0 ? chosen
+                                        : remember_backend(worker, service, packet, chosen);
+}
+
+// The entry's two ends as the mode sets them; `local` only matters for modes with a reply key.
+struct Ends {
+  net::IpAddress backend;
+  net::IpAddress local;
+  net::be16 backend_port;
+  net::be16 local_port;
+};
+
+template <typename Entry, typename Convert>
+void fill_addresses(Entry& entry, const Packet& packet, const Ends& ends,
+                    Convert convert) noexcept {
+  entry.client_ip = convert(packet.source);
+  entry.vip = convert(packet.destination);
+  entry.client_port = packet.source_port;
+  entry.vport = packet.destination_port;
+  entry.backend_ip = convert(ends.backend);
+  entry.local_ip = convert(ends.local);
+  entry.backend_port = ends.backend_port;
+  entry.local_port = ends.local_port;
+}
+
+void fill_keys(ConnTable& table, ConnRef ref, const Packet& packet, const Ends& ends) noexcept {
+  if (ref.is_v6()) {
+    fill_addresses(table.v6(ref), packet, ends,
+                   [](const net::IpAddress& address) noexcept { return address.v6(); });
+  } else {
+    fill_addresses(table.v4(ref), packet, ends,
+                   [](const net::IpAddress& address) noexcept { return address.v4(); });
+  }
+}
+
+void fill_entry(Worker& worker, ConnRef ref, const Packet& packet, const ServiceBlock& service,
+                const BackendRow& backend) noexcept {
+  ConnCommon& entry = worker.connections.common(ref);
+  entry.protocol = packet.protocol;
+  entry.kind = EntryKind::flow;
+  entry.mode = static_cast<uint8_t>(backend.mode);
+  entry.service_id = service.id;
+  entry.backend_id.store(backend.id, std::memory_order_relaxed);
+  entry.last_seen.store(worker.now.tick, std::memory_order_relaxed);
+  StateWord state = entry.state();
+  const bool half_view = is_stateless_mode(backend.mode);
+  if (half_view) state = state.with(ConnFlag::half_view);
+  const ConnState first =
+      packet.protocol == net::protocol_tcp
+          ? next_state(ConnState::none, Direction::forward, packet.tcp_flags, half_view)
+          : ConnState::udp;
+  entry.set_state(
+      with_counts(state.with_state(first), (service.flags & service_udp_inactive) != 0));
+}
+
+net::be16 backend_port_of(const Packet& packet, const BackendRow& backend) noexcept {
+  return backend.port.raw() == 0 ? packet.destination_port : backend.port;
+}
+
+// Publishes with one port after the other until a reply key is free. An address whose ports are all
+// tried gives way to the next one; which is first follows from the flow.
+PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet,
+                              const ServiceBlock& service, const BackendRow& backend) noexcept {
+  static constexpr uint32_t most_addresses = 4;
+  PublishResult result{.status = PublishStatus::reply_taken, .holder = {}, .seen = false};
+  const uint32_t count = service.local_addresses.count;
+  const Hop hop = hop_at(worker, backend.next_hop);
+  const WorkerPort* port = hop.row == nullptr ? nullptr : &worker.ports[hop.row->port];
+  const bool rss_known = port != nullptr && port->rss != nullptr && port->rx_queue != none16;
+  for (uint32_t i = 0; i < std::min(count, most_addresses); ++i) {
+    const auto first = static_cast<uint32_t>((packet.hash >> 32) % count);
+    const net::IpAddress local =
+        worker.region.element(service.local_addresses, (first + i) % count);
+    const ReplyTuple reply{.rss = rss_known ? port->rss : nullptr,
+                           .backend = backend.address,
+                           .local = local,
+                           .backend_port = backend_port_of(packet, backend),
+                           .queue = rss_known ? port->rx_queue : uint16_t{0}};
+    PortCandidates candidates(packet.hash, PortRange{}, reply);
+    while (const std::optional<uint16_t> candidate = candidates.next()) {
+      fill_keys(worker.connections, ref, packet,
+                {backend.address, local, reply.backend_port, net::be16::from_host(*candidate)});
+      result = worker.connections.publish(worker.options.id, ref, Keys::both);
+      if (result.status != PublishStatus::reply_taken) {
+        Counter& counter = candidates.on_own_queue() ? worker.counters.worker->fullnat_port_rss
+                                                     : worker.counters.worker->fullnat_port_other;
+        if (result.status == PublishStatus::inserted) counter.add(1);
+        return result;
+      }
+      if (result.seen) return result;
+    }
+  }
+  return result;
+}
+
+PublishResult publish(Worker& worker, ConnRef& ref, const Packet& packet,
+                      const ServiceBlock& service, const BackendRow& backend) noexcept {
+  fill_entry(worker, ref, packet, service, backend);
+  if (backend.mode == Mode::fullnat) {
+    return publish_fullnat(worker, ref, packet, service, backend);
+  }
+  const bool is_nat = backend.mode == Mode::nat;
+  Ends ends{packet.source, packet.source, backend_port_of(packet, backend), packet.source_port};
+  if (backend.address.family == packet.source.family) ends.backend = backend.address;
+  fill_keys(worker.connections, ref, packet, ends);
+  return worker.connections.publish(worker.options.id, ref,
+                                    is_nat ? Keys::both : Keys::forward_only);
+}
+
+void flow_begins(Worker& worker, Packet& packet, const ServiceBlock& service,
+                 ConnRef ref) noexcept {
+  const ConnCommon& entry = worker.connections.common(ref);
+  count_in(worker, ref);
+  const uint32_t backend = backend_index(entry.backend_id.load(std::memory_order_relaxed));
+  worker.counters.services[service.id].connections.add(1);
+  worker.counters.backends[backend].connections.add(1);
+  worker.wheel.arm(ref, keep_template(worker, ref, expiry(worker, ref)));
+  forward_first(worker, packet, ref);
+}
+
+// Nothing free to tell this connection's replies by.
+void refuse_reply_key(Worker& worker, Packet& packet, const ServiceBlock& service,
+                      Mode mode) noexcept {
+  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination);
+  refuse(worker, packet, service,
+         mode == Mode::fullnat ? Verdict::drop_no_local_port : Verdict::drop_reply_key_taken);
+}
+
+// One try at making the connection. True when the packet is dealt with.
+bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
+                    const BackendRow& backend) noexcept {
+  ConnTable& table = worker.connections;
+  ConnRef ref = table.allocate(worker.options.id, packet.source.family);
+  if (ref.is_none()) {
+    without_entry(worker, packet, service, Verdict::drop_table_full);
+    return true;
+  }
+  const PublishResult result = publish(worker, ref, packet, service, backend);
+  if (result.status == PublishStatus::inserted) {
+    flow_begins(worker, packet, service, ref);
+    return true;
+  }
+  table.discard(worker.options.id, ref, result.seen);
+  switch (result.status) {
+    case PublishStatus::exists:
+      worker.counters.worker->insert_races.add(1);
+      if (forward_known(worker, packet, result.holder)) return true;
+      end_connection(worker, result.holder.ref);
+      return false;
+    case PublishStatus::reply_taken:
+      if (!result.holder.is_miss() &&
+          table.common(result.holder.ref).state().has(ConnFlag::dying)) {
+        end_connection(worker, result.holder.ref);
+        return false;
+      }
+      refuse_reply_key(worker, packet, service, backend.mode);
+      return true;
+    case PublishStatus::full:
+      without_entry(worker, packet, service, Verdict::drop_table_full);
+      return true;
+    case PublishStatus::contended:
+    case PublishStatus::inserted:
+      break;
+  }
+  without_entry(worker, packet, service, Verdict::drop_insert_contended);
+  return true;
+}
+
+void connect_to(Worker& worker, Packet& packet, const ServiceBlock& service,
+                uint32_t backend_id) noexcept {
+  const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
+  if (backend == nullptr) return no_backend(worker, packet, service);
+  for (int i = 0; i < start_tries; ++i) {
+    if (try_to_connect(worker, packet, service, *backend)) return;
+  }
+  refuse(worker, packet, service, Verdict::drop_insert_contended);
+}
+
+// A TCP segment in mid-stream: reset, unless the service hashes such flows to where every machine
+// would send them.
+void mid_stream(Worker& worker, Packet& packet, const ServiceBlock& service) noexcept {
+  const bool reset = (packet.tcp_flags & net::tcp_rst) != 0;
+  if (!hashes_mid_stream(worker, service) || reset) return no_connection(worker, packet);
+  const BackendRow* backend = stateless_choice(worker, packet, service);
+  if (backend == nullptr) return no_connection(worker, packet);
+  forward_stateless(worker, packet, *backend);
+}
+
+}  // namespace
+
+void start_flow(Worker& worker, Packet& packet, const ServiceBlock& service) noexcept {
+  const bool is_tcp = packet.protocol == net::protocol_tcp;
+  const bool sloppy = worker.root->settings.sloppy_tcp != 0;
+  if (is_tcp && !starts_connection(packet.tcp_flags, sloppy)) {
+    return mid_stream(worker, packet, service);
+  }
+  if (is_tcp && worker.under_pressure) {
+    return without_entry(worker, packet, service, Verdict::drop_embryonic_quota);
+  }
+  const uint32_t backend_id = choose_backend(worker, packet, service);
+  if (backend_id == none) return no_backend(worker, packet, service);
+  connect_to(worker, packet, service, backend_id);
+}
+
+}  // namespace headgate::dataplane

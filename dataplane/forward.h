@@ -1,0 +1,19 @@
+// Packets of known connections: state, counters, and the way to the backend or back to the client.
+#pragma once
+
+#include "dataplane/output.h"
+#include "dataplane/packet.h"
+
+namespace headgate::dataplane {
+
+// Forwards a packet of the connection `hit` and ends it with a verdict. False when the connection
+// is no longer good for this packet, which then has to be treated as one without a connection.
+[[nodiscard]] bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept;
+
+// Forwards the first packet of a connection that this worker has just made.
+void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept;
+
+// Forwards a packet to `backend` without a connection (DR and IPIP only).
+void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept;
+
+}  // namespace headgate::dataplane

@@ -1,0 +1,136 @@
+#include "dataplane/lifetime.h"
+
+#include "dataplane/persistence.h"
+#include "dataplane/tcp_state.h"
+
+namespace headgate::dataplane {
+namespace {
+
+bool is_past(Tick tick, Tick now) noexcept {
+  return static_cast<int32_t>(now - tick) >= 0;
+}
+
+// What a connection in this state adds to the live counts.
+struct Live {
+  int32_t active;
+  int32_t inactive;
+};
+Live live(StateWord state) noexcept {
+  return {state.has(ConnFlag::counted_active) ? 1 : 0,
+          state.has(ConnFlag::counted_inactive) ? 1 : 0};
+}
+
+void add_live(Worker& worker, const ConnCommon& connection, int32_t active,
+              int32_t inactive) noexcept {
+  worker.scheduler.count(connection.backend_id.load(std::memory_order_relaxed), active, inactive);
+  TrafficRow& service = worker.counters.services[connection.service_id];
+  service.active.add(static_cast<uint64_t>(int64_t{active}));
+  service.inactive.add(static_cast<uint64_t>(int64_t{inactive}));
+}
+
+void count_out(Worker& worker, const ConnCommon& connection, StateWord state) noexcept {
+  const auto [active, inactive] = live(state);
+  if (active != 0 || inactive != 0) add_live(worker, connection, -active, -inactive);
+}
+
+// Half-open connections give way sooner when their quota is used up.
+uint32_t timeout_ticks(const Worker& worker, StateWord state) noexcept {
+  const Settings& settings = worker.root->settings;
+  if (worker.under_pressure && state.has(ConnFlag::embryonic)) {
+    return settings.embryonic_timeout_pressure_ticks;
+  }
+  return settings.timeout_ticks[static_cast<uint32_t>(state.state())];
+}
+
+// The owner's wheel holds the entry for its former, longer time-out: have it looked at sooner.
+void rearm_sooner(Worker& worker, ConnRef ref, StateWord state) noexcept {
+  if (state.owner() == worker.options.id) {
+    worker.wheel.disarm(ref);
+    worker.wheel.arm(ref, expiry(worker, ref));
+  } else {
+    (void)worker.shared.workers[state.owner()]->wheel.request_rearm(ref);
+  }
+}
+
+bool drain_is_over(const Worker& worker, const ConnCommon& connection) noexcept {
+  const BackendRow* backend = find_backend(worker.region, *worker.root,
+                                           connection.backend_id.load(std::memory_order_relaxed));
+  return backend != nullptr && backend->deadline_tick != 0 &&
+         is_past(backend->deadline_tick, worker.now.tick);
+}
+
+}  // namespace
+
+StateWord with_counts(StateWord state, bool udp_inactive) noexcept {
+  const bool active = counts_as_active(state.state(), udp_inactive);
+  state = state.without(ConnFlag::counted_active)
+              .without(ConnFlag::counted_inactive)
+              .without(ConnFlag::embryonic);
+  if (state.state() == ConnState::syn_recv) state = state.with(ConnFlag::embryonic);
+  return state.with(active ? ConnFlag::counted_active : ConnFlag::counted_inactive);
+}
+
+void count_in(Worker& worker, ConnRef ref) noexcept {
+  const ConnCommon& connection = worker.connections.common(ref);
+  const auto [active, inactive] = live(connection.state());
+  add_live(worker, connection, active, inactive);
+}
+
+void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept {
+  static constexpr int tries = 4;  // two packets of one connection rarely race more than once
+  ConnCommon& connection = worker.connections.common(ref);
+  if (connection.protocol != net::protocol_tcp) return;
+  StateWord before = connection.state();
+  for (int i = 0; i < tries; ++i) {
+    const ConnState next =
+        next_state(before.state(), direction, tcp_flags, before.has(ConnFlag::half_view));
+    if (next == before.state() || before.has(ConnFlag::dying)) return;
+    const StateWord after = with_counts(before.with_state(next), false);
+    if (!worker.connections.transition(worker.options.id, ref, before, after)) continue;
+    if (const int32_t change = live(after).active - live(before).active; change != 0) {
+      add_live(worker, connection, change, -change);
+    }
+    connection.touch(worker.now.tick);
+    if (timeout_ticks(worker, after) < timeout_ticks(worker, before)) {
+      rearm_sooner(worker, ref, after);
+    }
+    return;
+  }
+}
+
+void end_connection(Worker& worker, ConnRef ref) noexcept {
+  ConnCommon& connection = worker.connections.common(ref);
+  const UnlinkResult result = worker.connections.unlink(worker.options.id, ref);
+  if (!result.won) return;
+  count_out(worker, connection, result.before);
+  rearm_sooner(worker, ref, connection.state());
+}
+
+Tick expiry(const Worker& worker, ConnRef ref) noexcept {
+  const ConnCommon& connection = worker.connections.common(ref);
+  const StateWord state = connection.state();
+  const Tick seen = connection.last_seen.load(std::memory_order_relaxed);
+  if (state.has(ConnFlag::dying)) return worker.now.tick;
+  if (connection.kind == EntryKind::persistence) {
+    return seen + template_timeout_ticks(worker, ref);
+  }
+  return seen + timeout_ticks(worker, state);
+}
+
+std::optional<Tick> look_at_connection(Worker& worker, ConnRef ref) noexcept {
+  ConnCommon& connection = worker.connections.common(ref);
+  if (connection.state().has(ConnFlag::dying)) {
+    worker.connections.retire(worker.options.id, ref);
+    return std::nullopt;
+  }
+  const Tick end = expiry(worker, ref);
+  if (!is_past(end, worker.now.tick) && !drain_is_over(worker, connection)) {
+    return keep_template(worker, ref, end);
+  }
+  const UnlinkResult result = worker.connections.unlink(worker.options.id, ref);
+  if (result.won) count_out(worker, connection, result.before);
+  worker.connections.retire(worker.options.id, ref);
+  return std::nullopt;
+}
+
+}  // namespace headgate::dataplane

@@ -1,0 +1,30 @@
+// The life of a connection: states, live counts, time-outs, the end.
+#pragma once
+
+#include <optional>
+
+#include "dataplane/worker.h"
+
+namespace headgate::dataplane {
+
+// Moves the TCP state on for a packet with these flags (UDP: stays), keeps the live counts of
+// backend and service in step and lets the wheel know when the time-out became shorter.
+void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept;
+
+// Sets the flags that go with the phase of a connection that is about to be published.
+[[nodiscard]] StateWord with_counts(StateWord state, bool udp_inactive) noexcept;
+// Counts a connection that was just published by this worker.
+void count_in(Worker& worker, ConnRef ref) noexcept;
+
+// Ends a connection now: its keys are gone when this returns, the entry follows after its wheel's
+// look and a grace period.
+void end_connection(Worker& worker, ConnRef ref) noexcept;
+
+// The tick at which the connection expires if nothing more is seen of it.
+[[nodiscard]] Tick expiry(const Worker& worker, ConnRef ref) noexcept;
+
+// The wheel's look at an entry of this worker: nothing when the entry is done with, else the tick
+// of the next look.
+[[nodiscard]] std::optional<Tick> look_at_connection(Worker& worker, ConnRef ref) noexcept;
+
+}  // namespace headgate::dataplane

@@ -1,0 +1,75 @@
+// A packet on its way through the pipeline: where its headers are and what the stages found out.
+// One lives on the stack per packet of a burst; the frame itself stays in its mbuf.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <rte_mbuf.h>
+
+#include "dataplane/flow_key.h"
+#include "dataplane/net/address.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/snapshot.h"
+#include "dataplane/verdict.h"
+
+namespace headgate::dataplane {
+
+struct Packet {
+  Packet() noexcept {}  // filled by parse_frame() and the lookup
+
+  rte_mbuf* mbuf;
+  uint8_t* l3;            // IP header
+  uint8_t* l4;            // transport header
+  net::IpAddress source;  // as they are in the header now
+  net::IpAddress destination;
+  uint16_t interface;  // ingress: index of SnapshotRoot::interfaces
+  uint16_t l2_length;  // bytes before l3: 14, or 18 with a VLAN tag
+  uint16_t l3_length;  // bytes of the IP packet, as its header says
+  uint16_t l4_length;  // bytes from l4 to the end of the IP packet
+  uint8_t protocol;    // of l4
+  uint8_t tcp_flags;   // 0 unless TCP
+  net::be16 source_port;
+  net::be16 destination_port;
+  uint64_t hash;  // of the flow key
+  union {
+    FlowKey4 key4;
+    FlowKey6 key6;
+  };
+
+  [[nodiscard]] bool is_v4() const noexcept { return source.family == net::Family::ipv4; }
+  [[nodiscard]] net::Ipv4Header& ipv4() const noexcept {
+    return *reinterpret_cast<net::Ipv4Header*>(l3);
+  }
+  [[nodiscard]] net::Ipv6Header& ipv6() const noexcept {
+    return *reinterpret_cast<net::Ipv6Header*>(l3);
+  }
+  [[nodiscard]] net::TcpHeader& tcp() const noexcept {
+    return *reinterpret_cast<net::TcpHeader*>(l4);
+  }
+  [[nodiscard]] net::UdpHeader& udp() const noexcept {
+    return *reinterpret_cast<net::UdpHeader*>(l4);
+  }
+  [[nodiscard]] net::IcmpHeader& icmp() const noexcept {
+    return *reinterpret_cast<net::IcmpHeader*>(l4);
+  }
+  [[nodiscard]] uint8_t ttl() const noexcept { return is_v4() ? ipv4().ttl : ipv6().hop_limit; }
+};
+
+// What a frame turned out to be.
+enum class FrameKind : uint8_t {
+  flow,      // TCP or UDP with ports: goes through the connection table
+  icmp,      // ICMP of the packet's family
+  other_ip,  // another transport protocol
+  fragment,  // an IP fragment: has no flow key of its own
+  arp,
+  twin,  // not IP, broadcast or multicast: the kernel's
+  drop,  // `verdict` says why
+};
+
+struct ParseResult {
+  FrameKind kind;
+  Verdict verdict;
+};
+
+}  // namespace headgate::dataplane

@@ -1,0 +1,221 @@
+#include "dataplane/parse.h"
+
+#include "dataplane/net/checksum.h"
+
+namespace headgate::dataplane {
+namespace {
+
+using net::EthernetHeader;
+using net::Ipv4Header;
+using net::Ipv6Header;
+
+constexpr ParseResult dropped(Verdict verdict) noexcept {
+  return {FrameKind::drop, verdict};
+}
+constexpr ParseResult found(FrameKind kind) noexcept {
+  return {kind, Verdict::twin_not_ours};
+}
+
+// RFC 1122 section 3.2.1.3: 0/8, 127/8, 224/4 and 240/4 are never the source of a packet on the
+// wire (240/4 holds the broadcast address).
+bool is_bad_source(net::Ipv4Address source) noexcept {
+  const auto first = static_cast<uint8_t>(source.host() >> 24);
+  return first == 0 || first == 127 || first >= 224;
+}
+
+// RFC 4291: the unspecified address, the loopback address and multicast are no sources.
+bool is_bad_source(const net::Ipv6Address& source) noexcept {
+  static constexpr net::Ipv6Address loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+  return source.bytes[0] == 0xff || source == net::Ipv6Address{} || source == loopback;
+}
+
+uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
+                      uint16_t vlan) noexcept {
+  if (port >= root.ports.count) return none16;
+  const PortEntry& entry = region.element(root.ports, port);
+  if (vlan == 0) return entry.untagged_interface;
+  if (vlan >= entry.vlan_interfaces.count) return none16;
+  return region.element(entry.vlan_interfaces, vlan);
+}
+
+// Cuts the frame to `length` bytes; false when it has fewer.
+bool trim_to(rte_mbuf* mbuf, uint32_t length) noexcept {
+  const uint32_t surplus = mbuf->pkt_len - length;
+  if (mbuf->pkt_len < length) return false;
+  return surplus == 0 || rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(surplus)) == 0;
+}
+
+ParseResult parse_transport(Packet& packet, uint32_t contiguous) noexcept {
+  switch (packet.protocol) {
+    case net::protocol_tcp: {
+      if (packet.l4_length < sizeof(net::TcpHeader) || contiguous < sizeof(net::TcpHeader)) {
+        return dropped(Verdict::drop_truncated);
+      }
+      packet.source_port = packet.tcp().source_port;
+      packet.destination_port = packet.tcp().destination_port;
+      packet.tcp_flags = packet.tcp().flags;
+      return found(FrameKind::flow);
+    }
+    case net::protocol_udp: {
+      if (packet.l4_length < sizeof(net::UdpHeader) || contiguous < sizeof(net::UdpHeader)) {
+        return dropped(Verdict::drop_truncated);
+      }
+      packet.source_port = packet.udp().source_port;
+      packet.destination_port = packet.udp().destination_port;
+      return found(FrameKind::flow);
+    }
+    case net::protocol_icmp:
+    case net::protocol_icmpv6: {
+      const bool same_family = (packet.protocol == net::protocol_icmp) == packet.is_v4();
+      if (!same_family) return found(FrameKind::other_ip);
+      if (packet.l4_length < sizeof(net::IcmpHeader) || contiguous < sizeof(net::IcmpHeader)) {
+        return dropped(Verdict::drop_truncated);
+      }
+      return found(FrameKind::icmp);
+    }
+    default:
+      return found(FrameKind::other_ip);
+  }
+}
+
+ParseResult parse_ipv4(Packet& packet, uint32_t contiguous) noexcept {
+  if (contiguous < sizeof(Ipv4Header)) return dropped(Verdict::drop_truncated);
+  const Ipv4Header& ip = packet.ipv4();
+  const uint8_t header_length = ip.header_length();
+  if ((ip.version_ihl >> 4) != 4 || header_length < sizeof(Ipv4Header)) {
+    return dropped(Verdict::drop_malformed);
+  }
+  packet.l3_length = ip.total_length.host();
+  if (packet.l3_length < header_length) return dropped(Verdict::drop_malformed);
+  if (contiguous < header_length ||
+      !trim_to(packet.mbuf, uint32_t{packet.l2_length} + packet.l3_length)) {
+    return dropped(Verdict::drop_truncated);
+  }
+  if (net::checksum_fold(net::checksum_add(0, {packet.l3, header_length})) != 0xffff) {
+    return dropped(Verdict::drop_ip_checksum);
+  }
+  packet.source = ip.source;
+  packet.destination = ip.destination;
+  packet.protocol = ip.protocol;
+  packet.l4 = packet.l3 + header_length;
+  packet.l4_length = static_cast<uint16_t>(packet.l3_length - header_length);
+  const bool multicast_destination = (ip.destination.host() >> 28) >= 14;
+  if (multicast_destination) return found(FrameKind::twin);
+  if (is_bad_source(ip.source)) return dropped(Verdict::drop_bad_source);
+  if (ip.is_fragment()) return found(FrameKind::fragment);
+  return parse_transport(packet, contiguous - header_length);
+}
+
+// Walks the extension headers of RFC 8200 up to the transport header. The chain is bounded: a
+// packet with more of them than any sender has reason for is malformed.
+ParseResult parse_ipv6_chain(Packet& packet, uint32_t contiguous) noexcept {
+  static constexpr int longest_chain = 8;
+  uint8_t next = packet.ipv6().next_header;
+  uint32_t offset = sizeof(Ipv6Header);
+  for (int i = 0; i < longest_chain; ++i) {
+    uint32_t length = 0;
+    switch (next) {
+      case 0:     // hop-by-hop options
+      case 43:    // routing
+      case 60: {  // destination options
+        if (offset + 8 > contiguous || offset + 8 > packet.l3_length) {
+          return dropped(Verdict::drop_truncated);
+        }
+        length = (packet.l3[offset + 1] + 1U) * 8;
+        break;
+      }
+      case 44: {
+        if (offset + sizeof(net::Ipv6FragmentHeader) > packet.l3_length ||
+            offset + sizeof(net::Ipv6FragmentHeader) > contiguous) {
+          return dropped(Verdict::drop_truncated);
+        }
+        packet.l4 = packet.l3 + offset;
+        packet.l4_length = static_cast<uint16_t>(packet.l3_length - offset);
+        packet.protocol = next;
+        return found(FrameKind::fragment);
+      }
+      default: {
+        packet.protocol = next;
+        packet.l4 = packet.l3 + offset;
+        packet.l4_length = static_cast<uint16_t>(packet.l3_length - offset);
+        return parse_transport(packet, contiguous - offset);
+      }
+    }
+    next = packet.l3[offset];
+    offset += length;
+    if (offset > packet.l3_length || offset > contiguous) return dropped(Verdict::drop_truncated);
+  }
+  return dropped(Verdict::drop_malformed);
+}
+
+ParseResult parse_ipv6(Packet& packet, uint32_t contiguous) noexcept {
+  if (contiguous < sizeof(Ipv6Header)) return dropped(Verdict::drop_truncated);
+  const Ipv6Header& ip = packet.ipv6();
+  if ((ip.version_class_flow.host() >> 28) != 6) return dropped(Verdict::drop_malformed);
+  const uint32_t length = sizeof(Ipv6Header) + ip.payload_length.host();
+  if (length > 0xffff || !trim_to(packet.mbuf, packet.l2_length + length)) {
+    return dropped(Verdict::drop_truncated);
+  }
+  packet.l3_length = static_cast<uint16_t>(length);
+  packet.source = ip.source;
+  packet.destination = ip.destination;
+  if (ip.destination.bytes[0] == 0xff) {
+    // Multicast is the kernel's, but a solicitation for an address of ours may be answered here:
+    // only solicited-node groups (RFC 4291 section 2.7.1) are looked into.
+    const bool solicited = ip.destination.bytes[1] == 0x02 && ip.destination.bytes[11] == 1 &&
+                           ip.destination.bytes[12] == 0xff;
+    if (!solicited || ip.next_header != net::protocol_icmpv6) return found(FrameKind::twin);
+    const ParseResult result = parse_ipv6_chain(packet, contiguous);
+    return result.kind == FrameKind::icmp ? result : found(FrameKind::twin);
+  }
+  if (is_bad_source(ip.source)) {
+    // Duplicate address detection (RFC 4862) comes from the unspecified address.
+    const bool unspecified_nd =
+        ip.source == net::Ipv6Address{} && ip.next_header == net::protocol_icmpv6;
+    return unspecified_nd ? found(FrameKind::twin) : dropped(Verdict::drop_bad_source);
+  }
+  return parse_ipv6_chain(packet, contiguous);
+}
+
+}  // namespace
+
+ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf, uint16_t port,
+                        Packet& packet) noexcept {
+  packet.mbuf = mbuf;
+  packet.interface = none16;
+  packet.l2_length = sizeof(EthernetHeader);
+  packet.tcp_flags = 0;
+  const uint32_t contiguous = mbuf->data_len;
+  if (contiguous < sizeof(EthernetHeader)) return dropped(Verdict::drop_truncated);
+  auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
+  const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(frame);
+  uint16_t type = ethernet.type.host();
+  uint16_t vlan = 0;
+  if (type == net::ethertype_vlan) {
+    if (contiguous < sizeof(EthernetHeader) + sizeof(net::VlanTag)) {
+      return dropped(Verdict::drop_truncated);
+    }
+    const auto& tag = *reinterpret_cast<const net::VlanTag*>(frame + sizeof(EthernetHeader));
+    vlan = tag.tci.host() & net::vlan_id_mask;  // 0: a priority tag, as if untagged
+    type = tag.type.host();
+    packet.l2_length += sizeof(net::VlanTag);
+  }
+  packet.interface = interface_of(region, root, port, vlan);
+  if (packet.interface == none16) return found(FrameKind::twin);
+  if (type == net::ethertype_arp) return found(FrameKind::arp);
+  if (type != net::ethertype_ipv4 && type != net::ethertype_ipv6) return found(FrameKind::twin);
+
+  const bool for_us = ethernet.destination == region.element(root.interfaces, packet.interface).mac;
+  if (!for_us && !ethernet.destination.is_multicast()) return dropped(Verdict::drop_not_for_us);
+  packet.l3 = frame + packet.l2_length;
+  const ParseResult result = type == net::ethertype_ipv4
+                                 ? parse_ipv4(packet, contiguous - packet.l2_length)
+                                 : parse_ipv6(packet, contiguous - packet.l2_length);
+  if (for_us || result.kind == FrameKind::drop) return result;
+  // A broadcast or multicast frame never carries a connection's packet (RFC 1122 section 3.3.6).
+  const bool solicitation = result.kind == FrameKind::icmp && packet.destination.is_v6() &&
+                            packet.destination.bytes[0] == 0xff;
+  return solicitation ? result : found(FrameKind::twin);
+}
+
+}  // namespace headgate::dataplane

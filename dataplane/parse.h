@@ -1,0 +1,17 @@
+// Parsing: from a frame to a Packet, with every length checked against the bytes that are there.
+#pragma once
+
+#include "dataplane/packet.h"
+
+namespace headgate::dataplane {
+
+// Fills `packet` from the frame in `mbuf`, received on DPDK port `port`. Headers must lie in the
+// first segment, which every driver guarantees for the sizes that matter here. Trailing bytes
+// beyond the IP packet (Ethernet padding) are cut off.
+//
+// flow: all fields valid but hash and key. icmp, other_ip, fragment: all but ports, hash and key.
+// arp, twin: mbuf, interface (none16 on an unknown VLAN) and l2_length only.
+[[nodiscard]] ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf,
+                                      uint16_t port, Packet& packet) noexcept;
+
+}  // namespace headgate::dataplane

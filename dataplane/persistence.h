@@ -1,0 +1,32 @@
+// Persistence: connections of one client (or network of clients) go to one backend. A template in
+// the connection table remembers which: its key is the masked client address, the VIP and the
+// service's port (0 for a service of all ports), and it goes in before its first connection, so
+// that two workers that see the first two connections at once agree.
+//
+// A template outlives its connections: it expires when neither a new connection nor a look of the
+// timer wheel at a living one has touched it for the persistence time-out.
+#pragma once
+
+#include "dataplane/packet.h"
+#include "dataplane/worker.h"
+
+namespace headgate::dataplane {
+
+// The backend that the client's template names, or `none` when there is no template or its backend
+// takes no more connections.
+[[nodiscard]] uint32_t persistent_backend(Worker& worker, const ServiceBlock& service,
+                                          const Packet& packet) noexcept;
+
+// Remembers the choice `backend_id` for the client. Returns the backend to use: the given one, or
+// that of a worker who was first. A full table remembers nothing.
+[[nodiscard]] uint32_t remember_backend(Worker& worker, const ServiceBlock& service,
+                                        const Packet& packet, uint32_t backend_id) noexcept;
+
+// Of the template `ref`, by its service as it is now; 0 when that is gone.
+[[nodiscard]] uint32_t template_timeout_ticks(const Worker& worker, ConnRef ref) noexcept;
+
+// Called at a look at a living connection that expires at `end`: touches its template, if it has
+// one, and returns the tick of the next look, early enough to do so again in time.
+[[nodiscard]] Tick keep_template(Worker& worker, ConnRef ref, Tick end) noexcept;
+
+}  // namespace headgate::dataplane
