@@ -1,0 +1,315 @@
+// packet_rig: the bench of rig.h behind a line protocol, so that packet tests are written in Python
+// with scapy, an independent judge of every byte. One JSON object a line on standard input, one
+// answer a line on standard output. See rig.py for the other end.
+//
+//   {"op":"start","workers":1,"ports":2,"capacity":4096,"rss_key":hex,"rss_table":[..]}
+//   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
+//   {"op":"frames","port":0,"worker":0,"frames":[hex..]}   -> {"sent":[[port,hex]..],"twin":[..]}
+//   {"op":"from_twin","port":0,"frame":hex}
+//   {"op":"advance","ms":1000}
+//   {"op":"counters"}     every verdict and worker counter that is not zero, and the sum rule
+//   {"op":"connections"}  {"op":"totals"}  {"op":"requests"}
+#include <iostream>
+#include <string>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "config/reader.h"
+#include "dataplane/conn_state.h"
+#include "tests/packet/rig.h"
+
+namespace {
+
+namespace json = boost::json;
+using namespace headgate;
+using namespace headgate::tests;
+
+int digit(char c) {
+  return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+Frame from_hex(std::string_view text) {
+  Frame frame;
+  for (size_t i = 0; i + 1 < text.size(); i += 2) {
+    frame.push_back(static_cast<uint8_t>(digit(text[i]) << 4 | digit(text[i + 1])));
+  }
+  return frame;
+}
+
+std::string to_hex(const Frame& frame) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  text.reserve(frame.size() * 2);
+  for (const uint8_t byte : frame) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+std::string text_of(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr ? std::string{} : std::string(value->as_string());
+}
+uint64_t number_of(const json::object& object, std::string_view key, uint64_t otherwise) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr ? otherwise : value->to_number<uint64_t>();
+}
+template <typename Function>
+void each(const json::object& object, std::string_view key, Function function) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr) return;
+  for (const json::value& element : value->as_array())
+    function(element);
+}
+
+uint16_t interface_of(const json::object& object) {
+  return static_cast<uint16_t>(number_of(object, "interface", control::foreign_interface));
+}
+
+control::KernelRouteKind route_kind(const std::string& text) {
+  if (text == "unreachable") return control::KernelRouteKind::unreachable;
+  if (text == "prohibited") return control::KernelRouteKind::prohibited;
+  if (text == "blackhole") return control::KernelRouteKind::blackhole;
+  if (text == "local") return control::KernelRouteKind::local;
+  return control::KernelRouteKind::unicast;
+}
+
+control::KernelRoute route_of(const json::object& object) {
+  control::KernelRoute route;
+  route.prefix = net::parse_prefix(text_of(object, "prefix")).value();
+  route.kind = route_kind(text_of(object, "kind"));
+  route.source = net::parse_ip(text_of(object, "source")).value_or(net::IpAddress{});
+  if (route.kind == control::KernelRouteKind::unicast) {
+    route.hops.push_back({interface_of(object),
+                          net::parse_ip(text_of(object, "gateway")).value_or(net::IpAddress{}), 1});
+  }
+  return route;
+}
+
+control::KernelState kernel_of(const json::object& object) {
+  control::KernelState state;
+  int kernel_index = 1;
+  each(object, "interfaces", [&](const json::value& value) {
+    const json::object& entry = value.as_object();
+    state.interfaces.push_back({text_of(entry, "name"), ++kernel_index,
+                                net::parse_mac(text_of(entry, "mac")).value(),
+                                static_cast<uint16_t>(number_of(entry, "mtu", 1500)), true});
+  });
+  each(object, "addresses", [&](const json::value& value) {
+    const json::object& entry = value.as_object();
+    state.addresses.push_back(
+        {interface_of(entry), net::parse_prefix(text_of(entry, "prefix")).value(), false, false});
+  });
+  each(object, "routes",
+       [&](const json::value& value) { state.routes.push_back(route_of(value.as_object())); });
+  each(object, "neighbours", [&](const json::value& value) {
+    const json::object& entry = value.as_object();
+    state.neighbours.push_back({interface_of(entry),
+                                net::parse_ip(text_of(entry, "address")).value(),
+                                net::parse_mac(text_of(entry, "mac")).value()});
+  });
+  std::ranges::sort(state.addresses);
+  std::ranges::sort(state.routes);
+  std::ranges::sort(state.neighbours);
+  return state;
+}
+
+json::object output_of(const Output& output) {
+  json::array sent;
+  for (const SentFrame& frame : output.sent) {
+    sent.push_back(json::array{frame.port, to_hex(frame.bytes)});
+  }
+  json::array twin;
+  for (const TwinFrame& frame : output.twin) {
+    twin.push_back(
+        json::array{frame.port, static_cast<int>(frame.twin_class), to_hex(frame.bytes)});
+  }
+  return {{"sent", sent}, {"twin", twin}};
+}
+
+class Session {
+ public:
+  json::object answer(const json::object& request) {
+    const std::string op = text_of(request, "op");
+    if (op == "start") return start(request);
+    if (rig_ == nullptr) return {{"error", "not started"}};
+    if (op == "configure") return configure(request);
+    if (op == "frames") return frames(request);
+    if (op == "from_twin") {
+      return output_of(rig_->inject_from_twin(port_of(request), from_hex(text_of(request, "frame")),
+                                              worker_of(request)));
+    }
+    if (op == "advance") return output_of(rig_->advance_ms(number_of(request, "ms", 0)));
+    if (op == "counters") return counters();
+    if (op == "connections") return connections();
+    if (op == "totals") return totals();
+    if (op == "requests") return requests();
+    return {{"error", "unknown op " + op}};
+  }
+
+ private:
+  static uint16_t port_of(const json::object& request) {
+    return static_cast<uint16_t>(number_of(request, "port", 0));
+  }
+  static uint32_t worker_of(const json::object& request) {
+    return static_cast<uint32_t>(number_of(request, "worker", 0));
+  }
+
+  json::object start(const json::object& request) {
+    RigOptions options;
+    options.workers = static_cast<uint32_t>(number_of(request, "workers", 1));
+    options.ports = static_cast<uint32_t>(number_of(request, "ports", 2));
+    options.capacity_v4 = static_cast<uint32_t>(number_of(request, "capacity", 4096));
+    options.capacity_v6 = options.capacity_v4;
+    options.rss_key = from_hex(text_of(request, "rss_key"));
+    each(request, "rss_table", [&](const json::value& queue) {
+      options.rss_table.push_back(queue.to_number<uint16_t>());
+    });
+    rig_ = std::make_unique<Rig>(options);
+    return {};
+  }
+
+  json::object configure(const json::object& request) {
+    auto reading = config::read_text(text_of(request, "yaml"), "test.yaml");
+    if (!reading) {
+      std::string errors;
+      for (const config::Error& error : reading.error())
+        errors += error.text() + "\n";
+      return {{"error", errors}};
+    }
+    config_ = reading->config;
+    if (request.contains("kernel")) kernel_ = kernel_of(request.at("kernel").as_object());
+    const auto generation = rig_->apply(config_, kernel_);
+    if (!generation) return {{"error", generation.error()}};
+    json::array warnings;
+    for (const config::Error& warning : reading->warnings)
+      warnings.push_back(json::string(warning.text()));
+    return {{"generation", *generation}, {"warnings", warnings}};
+  }
+
+  json::object frames(const json::object& request) {
+    std::vector<Frame> list;
+    each(request, "frames",
+         [&](const json::value& hex) { list.push_back(from_hex(std::string(hex.as_string()))); });
+    return output_of(rig_->inject(port_of(request), list, worker_of(request)));
+  }
+
+  json::object counters() {
+    json::object result;
+    const control::CounterView& view = rig_->counters();
+    for (uint32_t i = 0; i < dataplane::verdict_count; ++i) {
+      const auto verdict = static_cast<dataplane::Verdict>(i);
+      if (const uint64_t n = view.verdict(verdict); n != 0) result[info(verdict).name] = n;
+    }
+    const auto add = [&](std::string_view name,
+                         dataplane::Counter dataplane::WorkerCounters::* field) {
+      uint64_t sum = 0;
+      for (uint32_t w = 0; w < view.workers(); ++w)
+        sum += (view.worker(w).*field).get();
+      if (sum != 0) result[name] = sum;
+    };
+    using Row = dataplane::WorkerCounters;
+    add("received", &Row::received);
+    add("from_twin", &Row::from_twin);
+    add("originated", &Row::originated);
+    add("released", &Row::released);
+    add("replies_local", &Row::replies_local);
+    add("replies_foreign", &Row::replies_foreign);
+    add("fullnat_port_rss", &Row::fullnat_port_rss);
+    add("fullnat_port_other", &Row::fullnat_port_other);
+    add("fallback_stateless", &Row::fallback_stateless);
+    if (const std::string broken = rig_->sum_rule_violation(); !broken.empty()) {
+      result["sum_rule"] = broken;
+    }
+    return {{"counters", result}};
+  }
+
+  template <typename Entry>
+  json::object describe(const Entry& entry) {
+    const dataplane::ConnCommon& common = entry.common;
+    const dataplane::Tick idle = rig_->tick() - common.last_seen.load(std::memory_order_relaxed);
+    const auto end = [](const auto& address, net::be16 port) {
+      return net::endpoint_to_string(net::IpAddress(address), port.host());
+    };
+    return {{"protocol", common.protocol},
+            {"template", common.kind == dataplane::EntryKind::persistence},
+            {"state", info(common.state().state()).name},
+            {"client", end(entry.client_ip, entry.client_port)},
+            {"virtual", end(entry.vip, entry.vport)},
+            {"backend", end(entry.backend_ip, entry.backend_port)},
+            {"local", end(entry.local_ip, entry.local_port)},
+            {"idle_ticks", idle},
+            {"owner", common.state().owner()}};
+  }
+
+  json::object connections() {
+    json::array list;
+    const dataplane::ConnTable& table = rig_->connections();
+    uint64_t cursor = 0;
+    while (cursor != dataplane::ConnTable::scan_end) {
+      cursor = table.for_each(cursor, 1024, [&](dataplane::ConnRef ref, dataplane::ConnCommon&) {
+        list.push_back(ref.is_v6() ? describe(table.v6(ref)) : describe(table.v4(ref)));
+      });
+    }
+    return {{"connections", list}};
+  }
+
+  static json::object object_of(const control::TrafficTotals& totals) {
+    return {{"connections", totals.connections}, {"in_packets", totals.in_packets},
+            {"out_packets", totals.out_packets}, {"in_bytes", totals.in_bytes},
+            {"out_bytes", totals.out_bytes},     {"refused", totals.refused},
+            {"active", totals.active},           {"inactive", totals.inactive}};
+  }
+
+  json::object totals() {
+    json::object services;
+    json::object backends;
+    for (const config::Service& service : config_.services) {
+      const config::ServiceKey key = key_of(service);
+      const auto id = rig_->builder().service_id(key);
+      if (!id) continue;
+      services[to_string(key)] = object_of(rig_->counters().service(*id));
+      for (const config::Backend& backend : service.backends) {
+        const auto backend_id = rig_->builder().backend_id(key, key_of(backend));
+        if (!backend_id) continue;
+        backends[to_string(key) + " " + to_string(key_of(backend))] =
+            object_of(rig_->counters().backend(dataplane::backend_index(*backend_id)));
+      }
+    }
+    return {{"services", services}, {"backends", backends}};
+  }
+
+  json::object requests() {
+    json::array list;
+    for (const dataplane::NeighbourRequest& request : rig_->neighbour_requests()) {
+      list.push_back(json::array{request.interface, net::to_string(request.address)});
+    }
+    return {{"requests", list}};
+  }
+
+  std::unique_ptr<Rig> rig_;
+  config::Config config_;
+  control::KernelState kernel_;
+};
+
+}  // namespace
+
+int main() {
+  start_dpdk_for_tests();
+  Session session;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    boost::system::error_code bad;
+    const json::value request = json::parse(line, bad);
+    json::object answer;
+    if (bad || !request.is_object()) {
+      answer = {{"error", "not a JSON object"}};
+    } else {
+      answer = session.answer(request.as_object());
+    }
+    std::cout << json::serialize(answer) << std::endl;
+  }
+  return 0;
+}

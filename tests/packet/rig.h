@@ -1,0 +1,117 @@
+// The packet tests' bench: the real worker loop, pipeline and tables between in-memory ports, in
+// virtual time. Frames go into ring ports, one turn of a worker is run, and what came out on ports
+// and towards the twins is read back. No kernel, no thread, no clock is involved.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <rte_mbuf.h>
+
+#include "config/model.h"
+#include "control/block_arena.h"
+#include "control/counter_view.h"
+#include "control/kernel_state.h"
+#include "control/region_memory.h"
+#include "control/snapshot_builder.h"
+#include "control/snapshot_store.h"
+#include "dataplane/worker.h"
+
+namespace headgate::tests {
+
+using Frame = std::vector<uint8_t>;
+
+struct RigOptions {
+  uint32_t workers = 1;
+  uint32_t ports = 2;
+  uint32_t capacity_v4 = 4096;
+  uint32_t capacity_v6 = 4096;
+  // Ports spread flows over the workers' queues by this RSS key and table; the test computes the
+  // queue and injects there. Empty: unknown to the workers.
+  std::vector<uint8_t> rss_key;
+  std::vector<uint16_t> rss_table;
+};
+
+struct SentFrame {
+  uint16_t port;
+  Frame bytes;
+};
+struct TwinFrame {
+  uint16_t port;
+  dataplane::TwinClass twin_class;
+  Frame bytes;
+};
+struct Output {
+  std::vector<SentFrame> sent;
+  std::vector<TwinFrame> twin;
+};
+
+class Rig {
+ public:
+  explicit Rig(const RigOptions& options);
+  ~Rig();
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+
+  // Applies a configuration and a kernel state as one snapshot.
+  [[nodiscard]] std::expected<uint64_t, std::string> apply(const config::Config& config,
+                                                           const control::KernelState& kernel);
+  // Puts frames into the worker's queue of a port and runs one turn of that worker.
+  Output inject(uint16_t port, const std::vector<Frame>& frames, uint32_t worker = 0);
+  // Puts a frame of the kernel's side of a port into the worker's ring and runs one turn.
+  Output inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker = 0);
+  // Lets time pass in steps of a tick, every worker taking a turn at each.
+  Output advance_ms(uint64_t ms);
+
+  [[nodiscard]] dataplane::ConnTable& connections() { return *connections_; }
+  [[nodiscard]] control::CounterView& counters() { return *counters_; }
+  [[nodiscard]] control::SnapshotBuilder& builder() { return *builder_; }
+  [[nodiscard]] const dataplane::Worker& worker(uint32_t id) const { return *workers_[id]; }
+  [[nodiscard]] dataplane::Tick tick() const { return now_.tick; }
+  [[nodiscard]] dataplane::RegionView region() const { return memory_->view(); }
+  [[nodiscard]] const dataplane::SnapshotRoot* root() const { return store_->current(); }
+
+  // received + from_twin + originated + released == sum of verdicts, over all workers, with the
+  // packets still held counted once. Empty when it holds, else both sides in words.
+  [[nodiscard]] std::string sum_rule_violation() const;
+  // Neighbours that workers asked for since the last call.
+  [[nodiscard]] std::vector<dataplane::NeighbourRequest> neighbour_requests();
+
+ private:
+  void make_ports();
+  void make_worker(uint32_t id);
+  void turn(uint32_t worker);
+  void collect(Output& output);
+
+  struct Queue {
+    rte_ring* rx;
+    rte_ring* tx;
+  };
+
+  RigOptions options_;
+  rte_mempool* pool_ = nullptr;
+  std::vector<std::vector<Queue>> queues_;  // by port, by worker
+  std::vector<uint16_t> port_ids_;          // DPDK's
+  std::unique_ptr<control::RegionMemory> memory_;
+  std::unique_ptr<dataplane::GracePeriod> grace_;
+  std::unique_ptr<dataplane::ConnTable> connections_;
+  std::unique_ptr<control::BlockArena> arena_;
+  std::unique_ptr<control::SnapshotStore> store_;
+  std::unique_ptr<control::CounterView> counters_;
+  std::unique_ptr<control::SnapshotBuilder> builder_;
+  std::unique_ptr<dataplane::RssTable> rss_;
+  dataplane::SharedState shared_;
+  std::vector<dataplane::ExceptionRingsPtr> rings_;
+  std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+  dataplane::Moment now_{1'000'000'000, dataplane::first_tick};
+  config::Config config_;
+  control::KernelState kernel_;
+};
+
+// Starts DPDK without huge pages and devices; once per process.
+void start_dpdk_for_tests();
+
+}  // namespace headgate::tests
