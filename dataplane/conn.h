@@ -64,6 +64,7 @@ enum class ConnFlag : uint32_t {
   one_packet = 1U << 11,       // goes with its first reply
   client_fin = 1U << 12,
   backend_fin = 1U << 13,
+  has_reply_key = 1U << 14,  // set by ConnTable::publish
 };
 
 class StateWord {
@@ -78,6 +79,10 @@ class StateWord {
   }
   [[nodiscard]] constexpr bool has(ConnFlag flag) const noexcept {
     return (bits_ & static_cast<uint32_t>(flag)) != 0;
+  }
+  // May be relied on and changed by any actor: published and not dying.
+  [[nodiscard]] constexpr bool is_settled() const noexcept {
+    return has(ConnFlag::published) && !has(ConnFlag::dying);
   }
   [[nodiscard]] constexpr uint32_t owner() const noexcept { return bits_ >> 24; }
 

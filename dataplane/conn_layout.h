@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <type_traits>
 
 #include "dataplane/conn.h"
 #include "dataplane/limits.h"
@@ -26,6 +27,7 @@ class Slot {
   static constexpr unsigned signature_shift = 35;
 
   constexpr Slot() noexcept = default;
+  constexpr bool operator==(const Slot&) const noexcept = default;
   explicit constexpr Slot(uint64_t word) noexcept : word_(word) {}
   static constexpr Slot make(uint64_t hash, SlotState state, Direction direction,
                              ConnRef ref) noexcept {
@@ -98,6 +100,12 @@ struct RetiredBatch {
   EntryList entries[2];  // by family
 };
 
+// Of a counter with one writer: no locked instruction.
+template <class T>
+void add_to(std::atomic<T>& counter, std::type_identity_t<T> amount) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
 // What one actor (worker or other thread) counts and holds. Counters have one writer, the actor,
 // and any reader; `embryonic` may be negative, since the actor that ends that state need not be the
 // one that began it: only the sum over the actors means something.
@@ -124,7 +132,7 @@ struct alignas(64) PoolHeader {
   // Lists of free entries given back by workers that have plenty: a stack, {tag:32, ref:32}. A
   // list's first entry keeps the next list's ref in last_seen and its tail and length in
   // backend_id and change_serial, which are atomic words that a slow reader may look at any time.
-  alignas(64) std::atomic<uint64_t> donated;
+  std::atomic<uint64_t> donated;
 };
 
 struct TableHeader {

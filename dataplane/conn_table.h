@@ -1,36 +1,32 @@
 // The connection table: one for all workers, without locks. Any actor finds, inserts and removes.
 //
 // ## Keys and buckets
-// A key has two buckets, its home and its alternate, both computed from its hash. It sits in its
-// home if that has an empty slot, else in its alternate, and never moves. The home counts the keys
-// that are away (`Bucket::away`), so a reader looks at the alternate only when that count is not
-// zero.
+// A key has two buckets, its home and its alternate, both computed from its hash. It goes to its
+// home unless that is crowded and the alternate is less so, and never moves. The home counts the
+// keys that are away (`Bucket::away`): a reader looks at the alternate only if that is not zero.
 //
 // ## Unique insert
 // A slot is empty, tentative (announced) or live. Readers see live slots only. To insert a key:
 //   1. Scan both buckets: a live slot with an equal key is the answer.
-//   2. Announce: CAS an empty slot to tentative. If the home is full: count up `away` of the home,
-//   then
-//      take a slot of the alternate.
-//   3. Scan both again. Live and equal: retract (CAS the own slot to empty), that is the answer.
-//      Tentative and equal: a rival. The rival in the higher place is killed (CAS to empty) at
+//   2. Announce: CAS an empty slot to tentative, in the home, or in the alternate after counting
+//      up `away` of the home.
+//   3. Settle: scan both again. Live and equal: retract (CAS the own slot to empty), that is the
+//      answer. Tentative and equal: a rival. A rival in a higher place is killed (CAS to empty) at
 //      once; to one in a lower place we give way for a bounded number of looks, then kill it too.
 //   4. Commit: CAS the own slot from tentative to live. If that fails we were killed: begin again,
-//   a
-//      bounded number of times (then `contended`).
+//      a bounded number of times (then `contended`).
 // Whoever counted `away` up counts it down, after its slot is empty; for a live slot that is
 // whoever emptied it. All these operations are sequentially consistent.
 //
-// *Unique.* Take two announcements of one key, A before B in the single order of all these
-// operations. B scans after it announced, hence after A's announcement, and does not miss A's slot:
-// if that is in the alternate bucket then `away` was counted up before A announced and is not
-// counted down before A's slot is empty. So B finds A's slot empty (A retracted, was killed, or was
-// live and removed), live (B retracts), or tentative, and then B goes on only after a look that
-// finds it empty or live, or after killing it. When B commits, A's slot is therefore empty for good
-// or A had never been there: A's own commit, a CAS from tentative, fails. So of two announcements
-// that overlap at most one is ever live at a time. Slot words cannot be confused with earlier equal
-// ones in a harmful way: only the owner of an entry announces it, an entry is reused after a grace
-// period only, and a late kill of a newer announcement costs that one a retry and nothing else.
+// *Unique.* Let A be announced before B, both of one key, in the single order of all these
+// operations. B settles after both announcements, and does not miss A's slot: if that is in the
+// alternate bucket then `away` was counted up before A was announced and is not counted down before
+// A's slot is empty. B finds A's slot empty: A is over. Or live: B retracts. Or tentative: B goes
+// on only after a later look that finds it empty or live, or after killing it, and a killed A
+// cannot commit, as that is a CAS from tentative. So when B commits, every earlier announcement of
+// the key is over, not live and never to be, and every later one will find B. Equal slot words at
+// different times do no harm: only its owner announces an entry, it is reused after a grace period
+// only, and a late kill that hits a newer announcement costs that one a retry.
 //
 // *Progress.* A reader makes one pass over at most fourteen slots and never waits or retries: a key
 // that is live throughout is found, as it does not move and is counted while it is away. An insert
@@ -41,10 +37,12 @@
 // second, and the loser of either takes back what it inserted. So who finds a forward key may rely
 // on the reply key. Removal goes the other way. While a publish is under way another actor may find
 // the reply key and unlink the entry: publish() therefore marks the entry `published` after the
-// last commit and, if it finds it `dying` then, removes the keys itself.
+// last commit and, if it finds it `dying` then, removes the keys itself and says `unlinked`. Until
+// an entry is published nobody but its owner may count on it or change its state.
 //
 // ## Removal and reuse
-// unlink() marks the entry dying (one caller wins) and removes the keys. The entry stays readable.
+// unlink() marks the entry dying (one caller wins) and removes the keys, the forward key first; who
+// comes later helps to remove them, so a paused winner holds nobody up. The entry stays readable.
 // Its owner then retires it, and it is reused when a grace period is over. All calls that read the
 // table must be made by an actor that is online in the GracePeriod.
 //
@@ -75,7 +73,7 @@ struct ConnTableLimits {
 };
 
 struct Hit {
-  ConnRef ref;
+  ConnRef ref{};
   Direction direction = Direction::forward;
 
   [[nodiscard]] bool is_miss() const noexcept { return ref.is_none(); }
@@ -85,6 +83,7 @@ enum class PublishStatus : uint8_t {
   inserted,
   exists,       // the forward key is taken by `holder`
   reply_taken,  // the reply key is taken by `holder`
+  unlinked,     // another actor found the entry by its reply key and unlinked it at once
   full,         // both buckets of a key are full
   contended,    // rivals killed every try
 };
@@ -93,7 +92,7 @@ enum class PublishStatus : uint8_t {
 // unlink(actor, holder.ref) makes sure that they are gone, after which another try makes sense.
 struct PublishResult {
   PublishStatus status = PublishStatus::inserted;
-  Hit holder;
+  Hit holder{};
   // Others may have read the entry: do not refill it for another try, discard() it and allocate
   // anew. Without it (the usual case of a collision) the entry is still private: change the port,
   // try again.
@@ -105,7 +104,7 @@ enum class Keys : uint8_t { forward_only, both };
 
 struct UnlinkResult {
   bool won = false;  // this call unlinked the entry: the counts that `before` says are the caller's
-  StateWord before;  // valid if won
+  StateWord before{};  // valid if won
 };
 
 // Sums over all actors; each a snapshot of moving numbers.
@@ -183,7 +182,8 @@ class ConnTable {
   [[nodiscard]] PublishResult publish(uint32_t worker, ConnRef ref, Keys keys) noexcept;
   // Gives back an entry that publish() did not insert (or was never asked to), by its result.
   void discard(uint32_t worker, ConnRef ref, bool seen) noexcept;
-  // Gives back an unlinked entry that is in no wheel; used again after a grace period.
+  // Gives back an entry that is in no wheel, after an unlink() by the owner itself (whoever won);
+  // it is used again after a grace period.
   void retire(uint32_t worker, ConnRef ref) noexcept;
   // Between bursts: takes back entries whose grace period is over. Bounded, never waits.
   void reclaim(uint32_t worker) noexcept;
@@ -220,18 +220,19 @@ class ConnTable {
   [[nodiscard]] Bucket& alternate(uint64_t hash) const noexcept;
 
  private:
+  // What insert() found, and the slot that it announced the key in.
   struct InsertResult {
     PublishStatus status = PublishStatus::inserted;
-    Hit holder;
-    bool announced = false;
+    Hit holder{};
+    bool seen = false;
   };
   struct Announcement {
-    Bucket* bucket = nullptr;  // none: both buckets were full
-    uint32_t index = 0;
-    Slot word;
+    std::atomic<uint64_t>* slot = nullptr;  // null: both buckets were full
+    Bucket* home = nullptr;
+    Slot word{};
     bool away = false;
   };
-  enum class Verdict : uint8_t { alone, exists, killed };
+  enum class Outcome : uint8_t { alone, exists, lost };
 
   ConnTable(std::byte* memory, GracePeriod& grace) noexcept;
 
@@ -242,6 +243,31 @@ class ConnTable {
   [[nodiscard]] bool entry_has(Slot slot, const FlowKey6& key) const noexcept;
   template <class Key>
   [[nodiscard]] Hit find_in(const Bucket& bucket, uint64_t hash, const Key& key) const noexcept;
+
+  template <class Entry>
+  PublishResult publish_entry(ConnRef ref, Entry& entry, Keys keys) noexcept;
+  template <class Key>
+  InsertResult insert(ConnRef ref, Direction direction, const Key& key) noexcept;
+  Announcement announce(uint64_t hash, Slot word) noexcept;
+  template <class Key>
+  Outcome settle(const Announcement& mine, uint64_t hash, const Key& key, Hit& holder) noexcept;
+  template <class Key>
+  Outcome settle_slot(const Announcement& mine, std::atomic<uint64_t>& other, uint64_t hash,
+                      const Key& key, Hit& holder) noexcept;
+  void withdraw(const Announcement& mine) noexcept;
+  void remove_keys(ConnRef ref, bool reply) noexcept;
+  void remove_key(ConnRef ref, Direction direction, uint64_t hash) noexcept;
+  bool clear_slot(Bucket& bucket, Slot word, Bucket* away_from) noexcept;
+
+  [[nodiscard]] ConnRef take_free(uint32_t worker, uint32_t family) noexcept;
+  void give_back(uint32_t worker, uint32_t family, const EntryList& list) noexcept;
+  void push(EntryList& list, ConnRef ref) noexcept;
+  ConnRef pop(EntryList& list) noexcept;
+  void append(EntryList& list, const EntryList& more) noexcept;
+  void donate(uint32_t family, const EntryList& list) noexcept;
+  [[nodiscard]] EntryList take_donated(uint32_t family) noexcept;
+  void poison(ConnRef ref) noexcept;
+  void unpoison(ConnRef ref) noexcept;
 
   TableHeader* header_;
   Bucket* buckets_;
@@ -268,7 +294,9 @@ inline constexpr bool is_v6_key = sizeof(Key) == sizeof(FlowKey6);
 
 inline Slot load_slot(const std::atomic<uint64_t>& slot, std::memory_order order) noexcept {
   faults::step(faults::Step::load_slot, &slot);
-  if (faults::fault(faults::Fault::relaxed_slot_load)) order = std::memory_order_relaxed;
+  if (faults::fault(faults::Fault::relaxed_slot_load)) {
+    return Slot{slot.load(std::memory_order_relaxed)};
+  }
   return Slot{slot.load(order)};
 }
 

@@ -41,10 +41,12 @@ class TimerWheel {
   template <class Look>
   uint32_t advance(Tick now, uint32_t budget, Look&& look);
   // Ticks by which the wheel is behind `now`.
-  [[nodiscard]] uint32_t late_ticks(Tick now) const noexcept { return now - current_; }
+  [[nodiscard]] uint32_t late_ticks(Tick now) const noexcept {
+    return static_cast<int32_t>(now - current_) > 0 ? now - current_ : 0;
+  }
 
-  // Arms every entry of this worker that the table holds, to be looked at within a second (spread
-  // over its ticks); dying ones too. The wheel must be new, other workers' entries are left alone.
+  // Arms every entry of this worker that is published and not retired, to be looked at within a
+  // second (spread over its ticks); dying ones too. The wheel must be new.
   void rebuild();
 
   // ---- Any thread ----
@@ -67,13 +69,14 @@ class TimerWheel {
 
   ConnTable* table_;
   uint32_t worker_;
-  Tick current_;  // the tick whose slot is looked at next
+  Tick current_;          // the tick whose slot is looked at next
+  bool in_slot_ = false;  // and it is being looked at now: nothing is added to it
   std::unique_ptr<ConnRef[]> slots_;
 
   // The ring: Vyukov's bounded queue with one consumer.
   std::unique_ptr<Request[]> requests_;
   uint32_t taken_ = 0;
-  alignas(64) std::atomic<uint32_t> put_{0};
+  std::atomic<uint32_t> put_{0};
   std::atomic<uint64_t> refused_{0};
 };
 
@@ -92,9 +95,12 @@ uint32_t TimerWheel::advance(Tick now, uint32_t budget, Look&& look) {
     if (owns(*request) && is_armed(*request)) look_at(*request);
   }
   while (static_cast<int32_t>(now - current_) >= 0) {
-    ConnRef& first = slots_[current_ % wheel_slots];
-    while (!first.is_none() && looked < budget)
+    const ConnRef& first = slots_[current_ % wheel_slots];
+    in_slot_ = true;
+    while (!first.is_none() && looked < budget) {
       look_at(first);
+    }
+    in_slot_ = false;
     if (!first.is_none()) break;
     ++current_;
   }
