@@ -92,12 +92,13 @@ struct TwinCounters {
 struct ExceptionOptions {
   std::vector<TwinPort> twins;
   std::vector<ExceptionRings> workers;  // by worker; the rings outlive the thread
-  rte_mempool* pool = nullptr;          // for frames of the kernel; DMA-able where a port is PCI
+  rte_mempool* pool = nullptr;          // for frames of the kernel
   // Frames per turn, over all workers, by class.
   std::array<uint32_t, twin_class_count> per_turn{256, 128, 64};
   // Frames per second by class; 0: no limit. What is over waits in its ring.
   std::array<uint32_t, twin_class_count> per_second{0, 0, 0};
   uint32_t from_kernel_per_turn = 64;  // per twin
+  std::vector<uint16_t> cores;         // where the thread may run; empty: where its creator may
 };
 
 // One turn at a time, for the thread below and for tests.
@@ -110,6 +111,9 @@ class ExceptionLoop {
 
   // Frames moved or dropped; `now_ns` is a monotonic time.
   uint32_t turn(uint64_t now_ns) noexcept;
+  // Until the kernel has a frame, or the time is over, or wake() is called.
+  void wait(uint32_t timeout_us) noexcept;
+  void wake() noexcept;  // from any thread
   // In the order of options.twins.
   [[nodiscard]] std::span<const TwinCounters> counters() const;
 

@@ -12,19 +12,17 @@
 #include <expected>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "dataplane/error.h"
 #include "dataplane/net/address.h"
+#include "dataplane/pool.h"
 #include "dataplane/queue_plan.h"
 
-struct rte_mempool;
+struct rte_eth_dev_info;
 
 namespace headgate::dataplane {
-
-enum class PortKind : uint8_t { pci, af_xdp, af_packet, vdev };
 
 struct PortOptions {
   std::string name;  // of the configuration, for messages
@@ -42,6 +40,11 @@ struct PortOptions {
 // over addresses and TCP/UDP ports; a packet goes to queue reta[hash % reta.size()].
 struct RssInfo {
   bool valid = false;  // false: unknown, or the port does not do it
+  // Ports are part of the hash for these; else only the addresses are.
+  bool tcp4_ports = false;
+  bool udp4_ports = false;
+  bool tcp6_ports = false;
+  bool udp6_ports = false;
   std::vector<uint8_t> key;
   std::vector<uint16_t> reta;
 };
@@ -68,48 +71,10 @@ struct LinkStatus {
   uint32_t speed_mbps = 0;  // 0: unknown
 };
 
-// How packet buffers lie in memory.
-//   dma: DPDK's way, objects never cross a page: what a NIC needs.
-//   dense: one after the other, without gaps and without IO addresses: AF_XDP's driver registers
-//     objects × size bytes with the kernel, and with gaps the last ones lie outside (with 4 kB
-//     pages 40 % of them).
-//   page: one object per 4 kB: fits both, for daemons with NICs and AF_XDP ports.
-enum class PoolLayout : uint8_t { dma, dense, page };
-[[nodiscard]] PoolLayout choose_pool_layout(std::span<const PortKind> kinds);
-
-struct PoolOptions {
-  std::string name;
-  uint32_t mbufs = 8192;
-  int socket = -1;  // NUMA socket; -1: any
-  PoolLayout layout = PoolLayout::dense;
-  uint16_t frame_size = 1518;  // the largest frame that must fit into one buffer
-  // Threads may be preempted while they hold the pool's lock-free ring: take the slower ring that
-  // does not make the others wait (adaptive workers that share cores).
-  bool shared_cores = true;
-};
-struct PoolDeleter {
-  void operator()(rte_mempool* pool) const noexcept;
-};
-using Pool = std::unique_ptr<rte_mempool, PoolDeleter>;
-[[nodiscard]] std::expected<Pool, Error> make_pool(const PoolOptions& options);
-
-// Buffers that ports, rings and caches may hold at once. Pure.
-struct PoolDemand {
-  PortKind kind;
-  uint16_t queues;
-  uint16_t rx_descriptors;
-  uint16_t tx_descriptors;
-};
-[[nodiscard]] uint32_t mbufs_needed(std::span<const PoolDemand> ports, uint16_t workers);
-// Memory for that many buffers plus drivers and rings, for EalOptions::memory_mb. Pure.
-[[nodiscard]] uint32_t estimate_memory_mb(uint32_t mbufs, PoolLayout layout, uint16_t frame_size);
-
 class Port {
  public:
   // Attaches the device. For AF_XDP and AF_PACKET call DeviceBeneath::protect() of control before.
-  [[nodiscard]] static std::expected<Port, Error> open(const PortOptions& options);
-  Port(Port&& other) noexcept;
-  Port& operator=(Port&& other) noexcept;
+  [[nodiscard]] static std::expected<std::unique_ptr<Port>, Error> open(const PortOptions& options);
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
   ~Port();  // stops and closes; the pools must still be there
@@ -121,8 +86,8 @@ class Port {
   [[nodiscard]] PortLimits limits() const;
   [[nodiscard]] net::MacAddress mac() const { return mac_; }
   [[nodiscard]] uint16_t mtu() const { return mtu_; }
-  // The largest frame that may arrive: Ethernet header, one VLAN tag and the MTU.
-  [[nodiscard]] uint16_t frame_size() const;
+  // What a buffer must have room for behind the usual headroom: PoolOptions::buffer_size.
+  [[nodiscard]] uint32_t buffer_size() const;
   [[nodiscard]] PoolDemand demand(const PortQueues& queues) const;
 
   // Sets up the queues, MTU, RSS and filters, and starts. Lines in `notes()` say what the device
@@ -137,14 +102,26 @@ class Port {
   [[nodiscard]] PortStats stats() const;
 
  private:
-  Port() = default;
-  void close() noexcept;
+  explicit Port(PortOptions options);
+  [[nodiscard]] std::expected<void, Error> attach();
+  [[nodiscard]] std::expected<void, Error> read_capabilities();
+  [[nodiscard]] std::expected<void, Error> configure(const PortQueues& queues,
+                                                     const rte_eth_dev_info& info);
+  [[nodiscard]] std::expected<void, Error> set_up_queues(const PortQueues& queues,
+                                                         const rte_eth_dev_info& info,
+                                                         rte_mempool* pool);
+  void set_filters();
+  void read_rss(uint16_t rx_queues, const rte_eth_dev_info& info);
+  [[nodiscard]] uint16_t descriptors(uint16_t wanted) const;
 
   PortOptions options_;
-  uint16_t id_ = 0xffff;  // 0xffff: closed
+  std::string dpdk_name_;
+  uint16_t id_ = 0xffff;  // 0xffff: not attached
   int socket_ = 0;
   bool started_ = false;
-  std::string dpdk_name_;
+  bool ever_started_ = false;
+  std::vector<int> packet_sockets_;  // AF_PACKET: the driver's, one per queue
+  mutable uint64_t packet_drops_ = 0;
   net::MacAddress mac_;
   uint16_t mtu_ = 1500;
   uint16_t max_rx_queues_ = 1;
