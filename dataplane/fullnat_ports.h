@@ -49,8 +49,8 @@ class PortCandidates {
   [[nodiscard]] bool on_own_queue() const noexcept { return on_own_queue_; }
 
   static constexpr uint32_t max_candidates = 512;
-  static constexpr uint32_t max_own_queue_candidates = 128;
-  static constexpr uint32_t max_own_queue_steps = 4096;  // ports looked at to find those
+  static constexpr uint32_t max_own_queue_candidates = 64;
+  static constexpr uint32_t max_own_queue_steps = 2048;  // ports looked at to find those
 
  private:
   [[nodiscard]] uint16_t step() noexcept;

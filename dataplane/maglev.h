@@ -10,6 +10,7 @@
 // This runs on control's helper threads and allocates.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -34,11 +35,12 @@ void fill_maglev(std::span<const MaglevBackend> backends, std::span<uint16_t> ta
 [[nodiscard]] uint32_t next_prime(uint32_t n) noexcept;
 [[nodiscard]] bool is_prime(uint32_t n) noexcept;
 
-// A size for a service of so many backends: a hundred slots each keep the shares within one per
-// cent of each other (the paper's figure), in bounds that keep thousands of services affordable.
+// A size for a service of so many backends: the smallest of a few that gives each a hundred slots
+// where that is possible, and shares within one per cent of each other (the paper's figure). The
+// steps are wide because another size is another table altogether: nearly every flow would move.
 [[nodiscard]] uint32_t maglev_table_size(uint32_t backends) noexcept;
-inline constexpr uint32_t maglev_smallest_table = 251;
+inline constexpr std::array<uint32_t, 7> maglev_table_sizes{251,   1021,   4093,  16381,
+                                                            65537, 262139, 655373};
 inline constexpr uint32_t maglev_default_table = 65537;  // of mh services, unless configured
-inline constexpr uint32_t maglev_largest_table = 655373;
 
 }  // namespace headgate::dataplane

@@ -19,19 +19,21 @@
 // Counts of live connections are sums over all workers' TrafficRows. A worker keeps its own view of
 // them, by backend. All changes by this worker are in it at once, for they are made by count(); a
 // sweep adds what the others did, so that it is at most 10 ms old; in services above 1,024 backends
-// one sweep takes up to backends/1,024 new flows. What was chosen is summed anew before it is
-// taken, and if the view was wrong the choice is repeated (at most 16 times).
+// one round of the sweep takes up to backends/1,024 new flows. What was chosen is summed anew
+// before it is taken, and if the view was wrong the choice is repeated, up to 64 times.
 //
-// With one worker the sequence is therefore exactly that of LVS. With N workers that only add
-// connections, a backend (weights equal) is at most N connections above the least loaded one; a
-// connection that ended on another worker is seen within the age of the view. An upper threshold is
-// exceeded by at most N-1.
+// With one worker the sequence is therefore exactly that of LVS. With N workers, and weights equal,
+// a choice is of a backend that has the least connections of all, but for connections that ended on
+// other workers within the age of the view, and for the up to N-1 choices that are made at the same
+// moment: while connections only come, no two backends differ by more than N. (If others gave more
+// than 64 backends a connection since this worker's last flow and sweep, by that much more.) An
+// upper threshold is exceeded by at most N-1.
 //
 // ## Cost
-// Up to 32 backends a choice looks at all of them. Above, a tournament tree over the backends (two
+// Up to 16 backends a choice looks at all of them. Above, a tournament tree over the backends (two
 // bytes a node, in ServiceBlock::scheduler_scratch) finds the best, or the next one heavy enough,
 // in log2(backends) steps; a changed count costs as much, at the next flow of that service. A new
-// block costs one pass over the service's backends at its next flow.
+// block costs one pass over the service's backends at its next flow: 0.15 ms for 10,000.
 #pragma once
 
 #include <cstddef>
@@ -57,7 +59,7 @@ struct SchedulerLimits {
   uint32_t backends;  // backend indexes
 };
 
-// Bytes of ServiceBlock::scheduler_scratch for each worker, a multiple of 64: 0 up to 32 backends,
+// Bytes of ServiceBlock::scheduler_scratch for each worker, a multiple of 64: 0 up to 16 backends,
 // else 2 for each, rounded up to a power of two (32 kB for 10,000). Without the memory all still
 // works, in time proportional to the backends.
 [[nodiscard]] size_t scheduler_scratch_bytes(uint32_t backends) noexcept;
@@ -95,19 +97,20 @@ class Scheduler {
   struct ServiceState;
   class Pool;
 
-  void follow_block(Pool& pool, uint64_t now_ns) noexcept;
-  void place_backends(Pool& pool) noexcept;
+  void follow_block(Pool& pool) noexcept;
   void place_cursor(Pool& pool) noexcept;
+  void place_backends(Pool& pool) noexcept;
+  void forget_changes(ServiceState& state) noexcept;
   void apply_counts(Pool& pool) noexcept;
-  void forget_counts(ServiceState& state, uint32_t service_id) noexcept;
   void sweep(Pool& pool, uint64_t now_ns) noexcept;
-  [[nodiscard]] bool refresh(BackendView& view) const noexcept;
-  void mark_changed(uint32_t backend_index, BackendView& view) noexcept;
+  [[nodiscard]] bool is_certain(const Pool& pool, uint32_t position) noexcept;
+  [[nodiscard]] bool refresh(uint32_t backend_index) noexcept;
 
   std::span<const CounterRows> workers_;
   std::span<TrafficRow> own_rows_;
   std::span<ServiceState> services_;
   std::span<BackendView> backends_;
+  uint32_t self_;
 };
 
 }  // namespace headgate::dataplane
