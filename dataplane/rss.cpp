@@ -51,9 +51,9 @@ RssTable::RssTable(std::span<const uint8_t> key, std::span<const uint16_t> reta)
 
 uint32_t RssTable::hash(const net::IpAddress& source, const net::IpAddress& destination,
                         net::be16 source_port, net::be16 destination_port) const noexcept {
-  const uint32_t address_bytes = source.bits() / 8U;
+  const size_t address_bytes = source.bits() / 8U;
   uint32_t result = 0;
-  for (uint32_t i = 0; i < address_bytes; ++i) {
+  for (size_t i = 0; i < address_bytes; ++i) {
     result ^= contribution_[i][source.bytes[i]];
     result ^= contribution_[address_bytes + i][destination.bytes[i]];
   }

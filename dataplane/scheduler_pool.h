@@ -41,12 +41,12 @@ struct Scheduler::BackendView {
 
   // Once at the upper threshold, a backend is overloaded until it is below the lower one.
   void judge_overload() noexcept {
-    if (upper_threshold == 0) {
-      overloaded = false;
-    } else if (connections() >= upper_threshold) {
+    const bool below_lower = lower_threshold != 0
+                                 ? connections() < lower_threshold
+                                 : connections() * 4 < uint64_t{upper_threshold} * 3;
+    if (upper_threshold != 0 && connections() >= upper_threshold) {
       overloaded = true;
-    } else if (lower_threshold != 0 ? connections() < lower_threshold
-                                    : connections() * 4 < uint64_t{upper_threshold} * 3) {
+    } else if (upper_threshold == 0 || below_lower) {
       overloaded = false;
     }
   }

@@ -15,6 +15,7 @@ using Table = std::vector<uint16_t>;
 
 std::vector<MaglevBackend> equal_backends(uint32_t count) {
   std::vector<MaglevBackend> result;
+  result.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     result.push_back({.address = net::Ipv4Address::from_host(0x0a000000 + i),
                       .port = net::be16::from_host(80),

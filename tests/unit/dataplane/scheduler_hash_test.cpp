@@ -20,6 +20,7 @@ NewFlow from(uint32_t client, uint16_t port = 40000) {
 
 std::vector<uint32_t> choices(SchedulerWorld& world) {
   std::vector<uint32_t> result;
+  result.reserve(clients);
   for (uint32_t client = 0; client < clients; ++client)
     result.push_back(world.look(from(client)));
   return result;
@@ -58,9 +59,9 @@ TEST(SourceHash, GivesSharesByWeight) {
     std::map<uint32_t, uint32_t> flows;
     for (const uint32_t id : choices(world))
       ++flows[id];
-    EXPECT_NEAR(flows[0], clients / 8, 60);
-    EXPECT_NEAR(flows[1], clients / 4, 80);
-    EXPECT_NEAR(flows[2], clients * 5 / 8, 90);
+    EXPECT_NEAR(flows[0], clients * 0.125, 60);
+    EXPECT_NEAR(flows[1], clients * 0.25, 80);
+    EXPECT_NEAR(flows[2], clients * 0.625, 90);
   }
 }
 
@@ -125,9 +126,9 @@ TEST(SourceHash, MovesTheClientsOfAnOverloadedBackendOnly) {
 
 TEST(SourceHash, FindsTheLastBackendThatIsNotOverloaded) {
   SchedulerWorld world(1, 512);
-  std::vector<BackendSpec> backends;
-  for (uint32_t i = 0; i < 400; ++i)
-    backends.push_back({.id = i, .upper = i == 123 ? 0U : 1U});
+  std::vector<BackendSpec> backends = weighted(std::vector<uint32_t>(400, 1));
+  for (BackendSpec& backend : backends)
+    backend.upper = backend.id == 123 ? 0 : 1;
   world.publish({.scheduler = SchedulerKind::mh, .backends = backends});
   for (uint32_t i = 0; i < 400; ++i)
     world.count_opened(i);

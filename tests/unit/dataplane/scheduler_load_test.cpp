@@ -16,6 +16,10 @@ constexpr SchedulerKind load_kinds[] = {SchedulerKind::lc, SchedulerKind::wlc, S
                                         SchedulerKind::nq};
 constexpr uint64_t view_age_ns = 10'000'000;
 
+std::vector<BackendSpec> equal(uint32_t count) {
+  return weighted(std::vector<uint32_t>(count, 1));
+}
+
 // The definitions, on exact counts, looking at everyone.
 class Model {
  public:
@@ -29,6 +33,7 @@ class Model {
   };
 
   Model(SchedulerKind scheduler, const std::vector<BackendSpec>& specs) : scheduler_(scheduler) {
+    backends.reserve(specs.size());
     for (const BackendSpec& spec : specs)
       backends.push_back({spec.weight, spec.upper, spec.lower});
   }
@@ -168,10 +173,9 @@ TEST(OneWorker, SeesConnectionsThatWereThereBeforeIt) {
 
 TEST(OneWorker, MovesAnIndexToAnotherServiceWithoutLosingTrack) {
   SchedulerWorld world;
-  std::vector<BackendSpec> first;
+  std::vector<BackendSpec> first = equal(40);
   std::vector<BackendSpec> second;
-  for (uint32_t i = 0; i < 40; ++i)
-    first.push_back({.id = i});
+  second.reserve(40);
   world.publish({.scheduler = SchedulerKind::lc, .backends = first, .id = 0});
   for (uint32_t i = 0; i < 40; ++i)
     EXPECT_EQ(world.open(flow_number(i), 0, 0), i);
@@ -258,9 +262,9 @@ TEST(Threshold, HoldsForEveryScheduler) {
   for (uint32_t kind = 0; kind <= static_cast<uint32_t>(SchedulerKind::mh); ++kind) {
     for (const uint32_t count : {4U, 100U}) {
       SchedulerWorld world(1, 128);
-      std::vector<BackendSpec> backends;
-      for (uint32_t i = 0; i < count; ++i)
-        backends.push_back({.id = i, .upper = 3});
+      std::vector<BackendSpec> backends = equal(count);
+      for (BackendSpec& backend : backends)
+        backend.upper = 3;
       world.publish({.scheduler = static_cast<SchedulerKind>(kind), .backends = backends});
       for (uint32_t i = 0; i < count * 3; ++i) {
         // dh sends all flows of one destination the same way: give each its own.
@@ -285,10 +289,6 @@ uint64_t spread(const SchedulerWorld& world, uint32_t backends) {
     most = std::max(most, world.active(id));
   }
   return most - least;
-}
-
-std::vector<BackendSpec> equal(uint32_t count) {
-  return weighted(std::vector<uint32_t>(count, 1));
 }
 
 TEST(SeveralWorkers, SpreadGrowingLoadAsEvenlyAsOneWhenTheyTakeTurns) {
@@ -329,6 +329,7 @@ TEST(SeveralWorkers, StayWithinTheirNumberWhenTheyChooseAtTheSameMoment) {
       for (uint32_t round = 0; round < 1000; ++round) {
         world.now_ns += 20000;
         std::vector<uint32_t> chosen;
+        chosen.reserve(workers);
         for (uint32_t worker = 0; worker < workers; ++worker) {
           chosen.push_back(world.look(flow_number(round), worker));
         }
@@ -378,13 +379,14 @@ TEST(SeveralWorkers, ExceedAThresholdByLessThanTheirNumber) {
   for (const SchedulerKind scheduler : {SchedulerKind::rr, SchedulerKind::lc, SchedulerKind::mh}) {
     constexpr uint32_t workers = 8;
     SchedulerWorld world(workers);
-    std::vector<BackendSpec> backends;
-    for (uint32_t i = 0; i < 5; ++i)
-      backends.push_back({.id = i, .upper = 50});
+    std::vector<BackendSpec> backends = equal(5);
+    for (BackendSpec& backend : backends)
+      backend.upper = 50;
     world.publish({.scheduler = scheduler, .backends = backends});
     for (uint32_t round = 0; round < 100; ++round) {
       world.now_ns += 1000;
       std::vector<uint32_t> chosen;
+      chosen.reserve(workers);
       for (uint32_t w = 0; w < workers; ++w) {
         chosen.push_back(world.look(flow_number(round * workers + w), w));
       }
@@ -419,6 +421,7 @@ TEST(SeveralWorkers, KeepTheBoundInThreads) {
   SchedulerWorld world(workers);
   world.publish({.scheduler = SchedulerKind::lc, .backends = equal(backends)});
   std::vector<std::thread> threads;
+  threads.reserve(workers);
   for (uint32_t worker = 0; worker < workers; ++worker) {
     threads.emplace_back([&world, worker] {
       for (uint32_t flow = 0; flow < flows; ++flow)

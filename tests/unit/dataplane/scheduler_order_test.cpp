@@ -63,7 +63,7 @@ TEST(LvsOrder, RepeatsTheRecordedSequences) {
 
 TEST(LvsOrder, RepeatsTheRecordedWrrWithEditedWeights) {
   SchedulerWorld world;
-  const auto weights = [&](std::vector<uint32_t> w) {
+  const auto weights = [&](const std::vector<uint32_t>& w) {
     world.publish(
         {.scheduler = SchedulerKind::wrr, .backends = weighted(w), .flags = service_newest_first});
   };
@@ -77,7 +77,7 @@ TEST(LvsOrder, RepeatsTheRecordedWrrWithEditedWeights) {
 
 TEST(LvsOrder, RepeatsTheRecordedFailover) {
   SchedulerWorld world;
-  const auto weights = [&](std::vector<uint32_t> w) {
+  const auto weights = [&](const std::vector<uint32_t>& w) {
     world.publish(
         {.scheduler = SchedulerKind::fo, .backends = weighted(w), .flags = service_newest_first});
   };
@@ -183,10 +183,10 @@ TEST(WeightedRoundRobin, GivesEachItsWeightInEveryCycle) {
   std::mt19937 random(1);
   for (const uint32_t count : {2U, 10U, 200U}) {
     SchedulerWorld world(1, 256);
-    std::vector<uint32_t> weights;
+    std::vector<uint32_t> weights(count);
     uint32_t total = 0;
-    for (uint32_t i = 0; i < count; ++i)
-      weights.push_back(random() % 20);
+    for (uint32_t& weight : weights)
+      weight = random() % 20;
     weights[0] = 7;
     weights[1] = 8;  // so that the divisor is 1
     for (const uint32_t weight : weights)
@@ -233,9 +233,9 @@ TEST(WeightedRoundRobin, FollowsTheTextbookWithAndWithoutTree) {
   std::mt19937 random(2);
   for (const bool scratch : {true, false}) {
     for (const uint32_t count : {1U, 5U, 17U, 200U}) {
-      std::vector<uint32_t> weights;
-      for (uint32_t i = 0; i < count; ++i)
-        weights.push_back(random() % 6 * 50 + 50);
+      std::vector<uint32_t> weights(count);
+      for (uint32_t& weight : weights)
+        weight = random() % 6 * 50 + 50;
       SchedulerWorld world(1, 256);
       world.publish(
           {.scheduler = SchedulerKind::wrr, .backends = weighted(weights), .scratch = scratch});
@@ -263,7 +263,7 @@ TEST(WeightedRoundRobin, KeepsItsPlaceWhenAWeightChanges) {
 
 TEST(WeightedRoundRobin, RecoversWhenAllWeightsWereZero) {
   SchedulerWorld world;
-  const auto weights = [&](std::vector<uint32_t> w) {
+  const auto weights = [&](const std::vector<uint32_t>& w) {
     world.publish({.scheduler = SchedulerKind::wrr, .backends = weighted(w)});
   };
   weights({3, 1});

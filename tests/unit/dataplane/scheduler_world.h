@@ -38,6 +38,7 @@ struct ServiceSpec {
 // Backends 0, 1, 2 … with these weights.
 inline std::vector<BackendSpec> weighted(const std::vector<uint32_t>& weights) {
   std::vector<BackendSpec> result;
+  result.reserve(weights.size());
   for (const uint32_t weight : weights) {
     result.push_back({.id = static_cast<uint32_t>(result.size()), .weight = weight});
   }
@@ -174,6 +175,7 @@ class SchedulerWorld {
 
   void fill_table(ServiceBlock& block, const ServiceSpec& spec) {
     std::vector<MaglevBackend> backends;
+    backends.reserve(spec.backends.size());
     for (const BackendSpec& b : spec.backends) {
       backends.push_back(
           {.address = net::Ipv4Address::from_host(0x0a020000 + b.id),

@@ -43,9 +43,11 @@ struct Tournament {
 
 uint16_t best_of(const std::vector<uint32_t>& points) {
   uint16_t best = TournamentTree::nobody;
-  for (uint16_t i = 0; i < points.size(); ++i) {
+  for (size_t i = 0; i < points.size(); ++i) {
     if (points[i] == 0) continue;
-    if (best == TournamentTree::nobody || points[i] > points[best]) best = i;
+    if (best == TournamentTree::nobody || points[i] > points[best]) {
+      best = static_cast<uint16_t>(i);
+    }
   }
   return best;
 }
