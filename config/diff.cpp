@@ -29,7 +29,7 @@ class Comparer {
     Schema<T>::fields([&]<typename M>(const Key& key, M T::* member, const auto&... codec) {
       if (from.*member == to.*member) return;
       const std::string path = prefix + std::string(key.name);
-      field(key, from.*member, to.*member, path, restart || key.restart, codec...);
+      field(key, from.*member, to.*member, path, key.restart(restart), codec...);
     });
   }
 

@@ -26,7 +26,7 @@ void collect_keys(const std::string& prefix, bool restart, std::vector<KeyInfo>&
       [&]<typename M>(const Key& key, [[maybe_unused]] M T::* member, const auto&... codec) {
         KeyInfo& info = keys.emplace_back();
         info.path = prefix + std::string(key.name);
-        info.needs_restart = restart || key.restart;
+        info.needs_restart = key.restart(restart);
         info.is_list = is_list_key<M>(codec...);
         ((info.expected = codec.expected()), ...);
         ((info.default_value = format_value(key, standard.*member, codec).value_or("")), ...);

@@ -16,6 +16,11 @@ inline constexpr size_t max_socket_path = 107;
 inline constexpr size_t max_name = 63;
 inline constexpr size_t max_path = 200;
 
+// What the data plane numbers in few bits.
+inline constexpr size_t max_ports = 32;
+inline constexpr size_t max_workers = 128;
+inline constexpr size_t max_backends_per_service = 65534;
+
 inline constexpr uint32_t max_core = 1023;
 inline constexpr uint32_t max_queues = 128;
 inline constexpr uint32_t min_descriptors = 32;
@@ -46,7 +51,8 @@ inline constexpr size_t max_local_addresses = 4096;  // in one set
 
 static_assert(min_mtu < max_mtu && max_mtu <= UINT16_MAX);
 static_assert(max_weight <= UINT16_MAX);
-static_assert(max_backends >= max_services);
+static_assert(max_backends >= max_services && max_backends >= max_backends_per_service);
+static_assert(max_workers <= max_core + 1 && max_queues <= max_workers);
 static_assert(max_maglev_table < 1U << 24);
 
 }  // namespace headgate::config

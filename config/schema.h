@@ -20,12 +20,18 @@
 
 namespace headgate::config {
 
+// What it takes for a change of a key to have effect; `inherit` is what the section around it takes.
+enum class Takes : uint8_t { inherit, reload, restart };
+
 struct Key {
   std::string_view name;
   // The word for an empty optional or a section that is off: auto, none.
   std::string_view empty = {};
-  // A change takes effect only when the daemon starts; holds for all keys below.
-  bool restart = false;
+  Takes takes = Takes::inherit;
+
+  [[nodiscard]] constexpr bool restart(bool parent) const {
+    return takes == Takes::inherit ? parent : takes == Takes::restart;
+  }
 };
 
 template <typename T>
@@ -43,18 +49,18 @@ template <>
 struct Schema<Daemon> {
   static void fields(auto&& f) {
     f(Key{"name"}, &Daemon::name, label_text());
-    f(Key{"run_dir", {}, true}, &Daemon::run_dir, path_text());
-    f(Key{"socket", "auto", true}, &Daemon::socket, socket_text());
-    f(Key{"socket_mode", {}, true}, &Daemon::socket_mode, FileMode{});
-    f(Key{"file_prefix", {}, true}, &Daemon::file_prefix, label_text());
-    f(Key{"idle", {}, true}, &Daemon::idle, Word<Idle>{});
+    f(Key{"run_dir", {}, Takes::restart}, &Daemon::run_dir, path_text());
+    f(Key{"socket", "auto", Takes::restart}, &Daemon::socket, socket_text());
+    f(Key{"socket_mode", {}, Takes::restart}, &Daemon::socket_mode, FileMode{});
+    f(Key{"file_prefix", {}, Takes::restart}, &Daemon::file_prefix, label_text());
+    f(Key{"idle", {}, Takes::restart}, &Daemon::idle, Word<Idle>{});
     f(Key{"log_level"}, &Daemon::log_level, Word<LogLevel>{});
   }
 };
 
 template <>
 struct Schema<Workers> {
-  static void fields(auto&& f) { f(Key{"cores", "auto", true}, &Workers::cores, Cores{}); }
+  static void fields(auto&& f) { f(Key{"cores", "auto", Takes::restart}, &Workers::cores, Cores{}); }
 };
 
 template <>
@@ -84,8 +90,8 @@ template <>
 struct Schema<Twin> {
   static void fields(auto&& f) {
     f(Key{"name", "auto"}, &Twin::name, interface_text());
-    f(Key{"addresses"}, &Twin::addresses, InterfaceAddress{});
-    f(Key{"routes"}, &Twin::routes);
+    f(Key{"addresses", {}, Takes::reload}, &Twin::addresses, InterfaceAddress{});
+    f(Key{"routes", {}, Takes::reload}, &Twin::routes);
     f(Key{"mtu", "auto"}, &Twin::mtu, mtu);
   }
 };
@@ -95,8 +101,8 @@ struct Schema<Vlan> {
   static void fields(auto&& f) {
     f(Key{"id"}, &Vlan::id, Number{1, max_vlan_id});
     f(Key{"name", "auto"}, &Vlan::name, interface_text());
-    f(Key{"addresses"}, &Vlan::addresses, InterfaceAddress{});
-    f(Key{"routes"}, &Vlan::routes);
+    f(Key{"addresses", {}, Takes::reload}, &Vlan::addresses, InterfaceAddress{});
+    f(Key{"routes", {}, Takes::reload}, &Vlan::routes);
     f(Key{"mtu", "auto"}, &Vlan::mtu, mtu);
   }
   static std::string label(const Vlan& vlan) { return std::to_string(vlan.id); }
@@ -127,8 +133,8 @@ template <>
 struct Schema<Connections> {
   static void fields(auto&& f) {
     constexpr Number entries{min_connections, max_connections};
-    f(Key{"max_ipv4", {}, true}, &Connections::max_ipv4, entries);
-    f(Key{"max_ipv6", {}, true}, &Connections::max_ipv6, entries);
+    f(Key{"max_ipv4", {}, Takes::restart}, &Connections::max_ipv4, entries);
+    f(Key{"max_ipv6", {}, Takes::restart}, &Connections::max_ipv6, entries);
     f(Key{"embryonic_percent"}, &Connections::embryonic_percent, Number{1, 100});
     f(Key{"embryonic_pressure_percent"}, &Connections::embryonic_pressure_percent, Number{1, 100});
     f(Key{"embryonic_pressure_timeout_s"}, &Connections::embryonic_pressure_timeout_s, timeout);
@@ -224,8 +230,8 @@ struct Schema<Config> {
   static void fields(auto&& f) {
     f(Key{"daemon"}, &Config::daemon);
     f(Key{"workers"}, &Config::workers);
-    f(Key{"memory", {}, true}, &Config::memory);
-    f(Key{"ports", {}, true}, &Config::ports);
+    f(Key{"memory", {}, Takes::restart}, &Config::memory);
+    f(Key{"ports", {}, Takes::restart}, &Config::ports);
     f(Key{"connections"}, &Config::connections);
     f(Key{"timeouts"}, &Config::timeouts);
     f(Key{"rates"}, &Config::rates);

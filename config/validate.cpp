@@ -29,6 +29,10 @@ void check_workers(const Workers& workers, Report& report) {
   if (workers.cores->empty()) {
     report.error("workers.cores", "an empty list: write the cores, or auto");
   }
+  if (workers.cores->size() > max_workers) {
+    report.error("workers.cores", fmt::format("{} cores, and there can be {} workers",
+                                              workers.cores->size(), max_workers));
+  }
   std::vector<uint16_t> sorted = *workers.cores;
   std::ranges::sort(sorted);
   const auto twice = std::ranges::adjacent_find(sorted);

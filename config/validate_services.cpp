@@ -131,6 +131,11 @@ class ServiceChecker {
   }
 
   void check_backends() {
+    if (service_.backends.size() > max_backends_per_service) {
+      report_.error(path_ + ".backends",
+                    fmt::format("{} backends, and a service can have {}", service_.backends.size(),
+                                max_backends_per_service));
+    }
     find_duplicates();
     for (size_t i = 0; i < service_.backends.size(); ++i) {
       const Backend& backend = service_.backends[i];
