@@ -30,10 +30,11 @@ std::string shortened(std::string_view digits) {
 std::string not_an_address(std::string_view text) {
   if (text.contains('/')) {
     return fmt::format("{} has a length where a plain address is expected: leave out the '/{}'",
-                       quoted(text), text.substr(text.find('/') + 1));
+                       in_quotes(text), text.substr(text.find('/') + 1));
   }
   if (text.contains('%')) {
-    return fmt::format("{} names an interface: leave out the '%' and what follows", quoted(text));
+    return fmt::format("{} names an interface: leave out the '%' and what follows",
+                       in_quotes(text));
   }
   const size_t colon = text.rfind(':');
   if (colon != std::string_view::npos && all_digits(text.substr(colon + 1))) {
@@ -41,11 +42,11 @@ std::string not_an_address(std::string_view text) {
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     const bool v4 = !host.contains(':');
     if (net::parse_ip(host) && (v4 || text.starts_with('['))) {
-      return fmt::format("{} holds a port: write `address: {}` and `port: {}`", quoted(text), host,
-                         text.substr(colon + 1));
+      return fmt::format("{} holds a port: write `address: {}` and `port: {}`", in_quotes(text),
+                         host, text.substr(colon + 1));
     }
   }
-  return fmt::format("{} is not an IPv4 or IPv6 address; names are not looked up", quoted(text));
+  return fmt::format("{} is not an IPv4 or IPv6 address; names are not looked up", in_quotes(text));
 }
 
 // What keeps an address from being a host's.
@@ -66,7 +67,9 @@ std::string not_a_host(const IpAddress& address) {
   if (address == *net::parse_ip("::1")) return is("the loopback address");
   if (b[0] == 0xff) return is("a multicast address");
   if (Prefix{*net::parse_ip("::ffff:0:0"), 96}.contains(address)) {
-    return is("an IPv4 address in IPv6 clothes: write it as IPv4");
+    const std::string text = net::to_string(address);
+    return fmt::format("{} is an IPv4 address written as IPv6: write {}", text,
+                       text.substr(text.rfind(':') + 1));
   }
   return {};
 }
@@ -93,7 +96,8 @@ std::string unprintable(std::string_view text) {
 std::string label_rule(std::string_view text) {
   if (text.empty()) return "is empty";
   if (text.size() > max_name) {
-    return fmt::format("{} has {} characters, {} are allowed", quoted(text), text.size(), max_name);
+    return fmt::format("{} has {} characters, {} are allowed", in_quotes(text), text.size(),
+                       max_name);
   }
   const auto allowed = [](unsigned char c) {
     return c < 0x80 && (std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-');
@@ -102,7 +106,7 @@ std::string label_rule(std::string_view text) {
     return fmt::format(
         "{} is no name: letters, digits, '.', '_' and '-' make a name, and it begins "
         "with a letter, digit or '_'",
-        quoted(text));
+        in_quotes(text));
   }
   return {};
 }
@@ -111,19 +115,19 @@ std::string interface_rule(std::string_view text) {
   if (text.empty()) return "is empty";
   if (text.size() > max_interface_name) {
     return fmt::format("{} has {} characters, and the kernel takes {} in an interface's name",
-                       quoted(text), text.size(), max_interface_name);
+                       in_quotes(text), text.size(), max_interface_name);
   }
   const auto allowed = [](unsigned char c) {
     return c < 0x80 && (std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-' || c == '@');
   };
   if (!std::ranges::all_of(text, allowed) || text == "." || text == ".." || text.front() == '-') {
     return fmt::format("{} is no interface name: use letters, digits, '.', '_' and '-'",
-                       quoted(text));
+                       in_quotes(text));
   }
   if (text == "none" || text == "all" || text == "default" || text == "lo") {
     return fmt::format(
         "{} has a meaning of its own to the kernel or in this file: use another name",
-        quoted(text));
+        in_quotes(text));
   }
   return {};
 }
@@ -131,7 +135,7 @@ std::string interface_rule(std::string_view text) {
 std::string path_rule(std::string_view text) {
   if (text.empty()) return "is empty";
   if (!text.starts_with('/')) {
-    return fmt::format("{} is not an absolute path: begin with '/'", quoted(text));
+    return fmt::format("{} is not an absolute path: begin with '/'", in_quotes(text));
   }
   if (text.size() > max_path) {
     return fmt::format("a path of {} bytes, {} are allowed", text.size(), max_path);
@@ -163,7 +167,7 @@ std::string pci_rule(std::string_view text) {
     return {};
   }
   return fmt::format("{} is not a PCI address such as 0000:3b:00.0 (`lspci -D` lists them)",
-                     quoted(text));
+                     in_quotes(text));
 }
 
 std::string pci_canonical(std::string_view text) {
@@ -179,7 +183,7 @@ std::string device_arguments_rule(std::string_view text) {
     return fmt::format(
         "{} does not begin with a driver's name: write it as for DPDK's --vdev, such "
         "as net_ring0 or net_pcap0,iface=eth0",
-        quoted(text));
+        in_quotes(text));
   }
   return unprintable(text);
 }
@@ -189,12 +193,12 @@ std::string device_arguments_rule(std::string_view text) {
 Parsed<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max) {
   const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
   if (!all_digits(digits)) {
-    return refuse(fmt::format("{} is not a whole number from {} to {}", quoted(text), min, max));
+    return refuse(fmt::format("{} is not a whole number from {} to {}", in_quotes(text), min, max));
   }
   if (digits != text) return refuse(fmt::format("{} is below {}", shortened(text), min));
   if (digits.size() > 1 && digits.front() == '0') {
     const size_t first = std::min(digits.find_first_not_of('0'), digits.size() - 1);
-    return refuse(fmt::format("{} begins with a zero: write {}", quoted(text),
+    return refuse(fmt::format("{} begins with a zero: write {}", in_quotes(text),
                               shortened(digits.substr(first))));
   }
   uint64_t value = 0;
@@ -209,7 +213,7 @@ Parsed<uint64_t> parse_number(std::string_view text, uint64_t min, uint64_t max)
 std::string FileMode::check(uint16_t value) {
   if (value > 0777) return fmt::format("{:o} has bits beyond 0777", value);
   if ((value & 0600) != 0600) {
-    return fmt::format("{:04o} keeps the owner out: 06 must be the first digits, as in 0660",
+    return fmt::format("{:04o} keeps the owner out: the first digit must be 6 or 7, as in 0660",
                        value);
   }
   return {};
@@ -221,7 +225,7 @@ Parsed<uint16_t> FileMode::parse_mode(std::string_view text) {
   uint16_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 8);
   if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size()) {
-    return refuse(fmt::format("{} is not {}", quoted(text), expected()));
+    return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
   }
   if (std::string problem = check(value); !problem.empty()) return refuse(std::move(problem));
   return value;
@@ -232,7 +236,7 @@ Parsed<bool> Switch::parse_switch(std::string_view text) {
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
   if (lower == "on" || lower == "true" || lower == "yes") return true;
   if (lower == "off" || lower == "false" || lower == "no") return false;
-  return refuse(fmt::format("{} is neither on nor off", quoted(text)));
+  return refuse(fmt::format("{} is neither on nor off", in_quotes(text)));
 }
 
 Text label_text() {
@@ -278,11 +282,11 @@ std::string InterfaceAddress::check(const Prefix& value) {
 
 Parsed<Prefix> InterfaceAddress::parse_prefix(std::string_view text) {
   const auto prefix = net::parse_prefix(text);
-  if (!prefix) return refuse(fmt::format("{} is not {}", quoted(text), expected()));
+  if (!prefix) return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
   if (!text.contains('/')) {
     return refuse(
         fmt::format("{} has no network's length: write {}/{}, or the length of its network",
-                    quoted(text), text, prefix->length));
+                    in_quotes(text), text, prefix->length));
   }
   if (std::string problem = check(*prefix); !problem.empty()) return refuse(std::move(problem));
   return *prefix;
@@ -307,7 +311,7 @@ Parsed<Prefix> Network::parse_network(std::string_view text) {
     return refuse("\"default\" does not say which family: write 0.0.0.0/0 or ::/0");
   }
   const auto prefix = net::parse_prefix(text);
-  if (!prefix) return refuse(fmt::format("{} is not {}", quoted(text), expected()));
+  if (!prefix) return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
   if (std::string problem = check(*prefix); !problem.empty()) return refuse(std::move(problem));
   return *prefix;
 }
@@ -320,17 +324,17 @@ std::string Netmask::check(uint8_t value) {
 Parsed<uint8_t> Netmask::parse_mask(std::string_view text) {
   if (text.contains('.')) {
     const auto mask = net::parse_ip(text);
-    if (!mask) return refuse(fmt::format("{} is not {}", quoted(text), expected()));
+    if (!mask) return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
     const uint32_t bits = mask->v4().host();
     const int length = std::countl_one(bits);
     if (length == 0 || std::popcount(bits) != length) {
       return refuse(fmt::format("{} is no netmask: its ones must be in front, as in 255.255.255.0",
-                                quoted(text)));
+                                in_quotes(text)));
     }
     return static_cast<uint8_t>(length);
   }
   const std::string_view digits = text.starts_with('/') ? text.substr(1) : text;
-  if (!all_digits(digits)) return refuse(fmt::format("{} is not {}", quoted(text), expected()));
+  if (!all_digits(digits)) return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
   const auto number = parse_number(digits, 1, 128);
   if (!number) return refuse(number.error());
   return static_cast<uint8_t>(*number);
@@ -346,7 +350,7 @@ Parsed<std::vector<uint8_t>> HexBytes::parse_bytes(std::string_view text) const 
   for (size_t at = 0; at < text.size(); at += 2) {
     if (at > 0 && text[at] == ':') ++at;
     if (at + 2 > text.size() || !is_hex(text.substr(at, 2))) {
-      return refuse(fmt::format("{} is not {}", quoted(text), expected()));
+      return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
     }
     uint8_t byte = 0;
     std::from_chars(text.data() + at, text.data() + at + 2, byte, 16);
@@ -373,7 +377,7 @@ Parsed<std::vector<uint16_t>> Cores::parse_many(std::string_view text) {
   if (dash != std::string_view::npos) last = parse_number(text.substr(dash + 1), 0, max_core);
   if (!last) return refuse(last.error());
   if (*last < *first) {
-    return refuse(fmt::format("{} runs backwards: write {}-{}", quoted(text), *last, *first));
+    return refuse(fmt::format("{} runs backwards: write {}-{}", in_quotes(text), *last, *first));
   }
   std::vector<uint16_t> cores;
   for (uint64_t core = *first; core <= *last; ++core)
@@ -389,17 +393,17 @@ Parsed<std::vector<IpAddress>> AddressRanges::parse_many(std::string_view text) 
   const auto last = Address{}.parse<IpAddress>(text.substr(dash + 1));
   if (!last) return refuse(last.error());
   if (first->family != last->family) {
-    return refuse(fmt::format("{} runs from one address family to the other", quoted(text)));
+    return refuse(fmt::format("{} runs from one address family to the other", in_quotes(text)));
   }
   if (*last < *first) {
-    return refuse(fmt::format("{} runs backwards: the lower address comes first", quoted(text)));
+    return refuse(fmt::format("{} runs backwards: the lower address comes first", in_quotes(text)));
   }
   std::vector<IpAddress> addresses;
   IpAddress next = *first;
   do {
     if (addresses.size() == max_local_addresses) {
       return refuse(
-          fmt::format("{} holds more than {} addresses", quoted(text), max_local_addresses));
+          fmt::format("{} holds more than {} addresses", in_quotes(text), max_local_addresses));
     }
     addresses.push_back(next);
   } while (next != *last && increment(next));

@@ -100,7 +100,7 @@ struct Word {
       known.push_back(entry.second);
     const std::string_view near = nearest(text, known);
     return std::unexpected(
-        fmt::format("{} is not {}{}", quoted(text), all_names<E>(),
+        fmt::format("{} is not {}{}", in_quotes(text), all_names<E>(),
                     near.empty() ? "" : fmt::format("; did you mean {}?", near)));
   }
   [[nodiscard]] static std::string format(E value) { return std::string(name_of(value)); }

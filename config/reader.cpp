@@ -66,6 +66,7 @@ class Reader {
   void section(const YamlNode& node, T& out) {
     if (node.kind == Kind::null) return;  // a section whose keys are all left out
     if (node.kind != Kind::map) {
+      if (!node.complete) return;
       fail(node, fmt::format("{}, where a section with {} is expected", describe(node),
                              join(key_names<T>(), "or")));
       return;
@@ -190,6 +191,7 @@ class Reader {
   void list(const YamlNode& node, const Element& element) {
     if (node.kind == Kind::null) return;
     if (node.kind != Kind::list) {
+      if (!node.complete) return;
       const bool map = node.kind == Kind::map;
       fail(node, map ? "a section, where a list is expected: begin each element with '- '"
                      : fmt::format("one value, where a list is expected: write [{}]",
@@ -207,6 +209,7 @@ class Reader {
   template <typename Codec>
   bool scalar(const YamlNode& node, const Codec& codec) {
     if (node.kind == Kind::scalar) return true;
+    if (!node.complete) return false;  // what it was meant to be is unknown
     fail(node, fmt::format("{}, where {} is expected", describe(node), codec.expected()));
     return false;
   }
@@ -229,7 +232,7 @@ class Reader {
       case Kind::map:
         return "a section";
       case Kind::scalar:
-        return quoted(node.text);
+        return in_quotes(node.text);
     }
     return {};
   }
@@ -268,7 +271,7 @@ class Reader {
       } else {
         if (!result.empty()) result += '.';
         const std::string key = as_yaml(part.key);
-        result += key.starts_with('"') ? quoted(part.key) : key;
+        result += key.starts_with('"') ? in_quotes(part.key) : key;
       }
     }
     return result;

@@ -20,7 +20,8 @@
 
 namespace headgate::config {
 
-// What it takes for a change of a key to have effect; `inherit` is what the section around it takes.
+// What it takes for a change of a key to have effect; `inherit` is what the section around it
+// takes.
 enum class Takes : uint8_t { inherit, reload, restart };
 
 struct Key {
@@ -60,7 +61,9 @@ struct Schema<Daemon> {
 
 template <>
 struct Schema<Workers> {
-  static void fields(auto&& f) { f(Key{"cores", "auto", Takes::restart}, &Workers::cores, Cores{}); }
+  static void fields(auto&& f) {
+    f(Key{"cores", "auto", Takes::restart}, &Workers::cores, Cores{});
+  }
 };
 
 template <>

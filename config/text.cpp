@@ -73,7 +73,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   if (text.size() <= longest_quote) return '"' + escaped(text) + '"';
   return '"' + escaped(cut(text, longest_quote)) + "...\"";
 }

@@ -8,7 +8,7 @@
 namespace headgate::config {
 
 // `text` in double quotes, cut when long, with whatever a terminal should not see escaped.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 // The same as a YAML value: whole, and without quotes where YAML needs none.
 [[nodiscard]] std::string as_yaml(std::string_view text);
 // The candidate that `text` is most likely a misspelling of, or nothing.

@@ -23,7 +23,8 @@ class PortChecker {
       report_.error("ports", "no port: the daemon needs at least one to take packets from");
     }
     if (config_.ports.size() > max_ports) {
-      report_.error("ports", fmt::format("{} ports, and there can be {}", config_.ports.size(), max_ports));
+      report_.error("ports",
+                    fmt::format("{} ports, and there can be {}", config_.ports.size(), max_ports));
     }
     // First all interfaces beneath, so that no twin is called like one of a later port.
     for (size_t i = 0; i < config_.ports.size(); ++i)
