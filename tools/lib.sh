@@ -1,4 +1,5 @@
-# Small helpers that the scripts of this folder and the end-to-end tests share. Source it; it runs nothing.
+# Small helpers that the scripts of this folder and the end-to-end tests share. Source it; it runs
+# nothing.
 # shellcheck shell=bash
 
 # The names set here are for those who source this.
@@ -21,7 +22,8 @@ need_root() {
   ((EUID == 0)) || fail "needs root, for network namespaces: run it with sudo"
 }
 
-# wait_for SECONDS COMMAND [ARGUMENT...]: polls until the command succeeds; status 1 when time is up.
+# wait_for SECONDS COMMAND [ARGUMENT...]: polls until the command succeeds; status 1 when time is
+# up.
 wait_for() {
   local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
   shift

@@ -4,8 +4,8 @@
 #   tools/packages.sh [--list | --missing] [build|run|test|demo|lint ...]
 #
 # Without a group: all of them. Does nothing, quickly, where everything is there; needs root else.
-# No service is started, and none that comes with a package is left enabled: the demo and the tests run
-# nginx by themselves, in their own namespaces.
+# No service is started, and those of nginx and iperf3 are left disabled: the demo and the tests run
+# these programs by themselves, in their own namespaces.
 set -euo pipefail
 
 # What the compiler needs.
@@ -52,7 +52,8 @@ packages_of_group() {
 # Prints those of the given packages that are not installed.
 missing_of() {
   local installed
-  # dpkg-query's status is 1 when it does not know one of the names; what it knows it prints all the same.
+  # dpkg-query's status is 1 when it does not know one of the names; what it knows it prints all the
+  # same.
   installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null || true)
   local package
   for package in "$@"; do
@@ -60,7 +61,8 @@ missing_of() {
   done
 }
 
-# Maintainer scripts ask policy-rc.d whether they may start a service. Where the machine has one, it stands.
+# Maintainer scripts ask policy-rc.d whether they may start a service. Where the machine has one, it
+# stands.
 forbid_service_starts() {
   remove_policy
   [[ -e $policy_file ]] && return
@@ -83,23 +85,26 @@ disable_new_services() {
     # --now needs a running systemd; without one the link that enables it goes all the same.
     systemctl disable --now "$package.service" >/dev/null 2>&1 ||
       systemctl disable "$package.service" >/dev/null 2>&1 || true
-    printf 'the system service %s is left disabled (systemctl enable --now %s to use it)\n' "$package" "$package"
+    printf 'the system service %s is left disabled (systemctl enable --now %s to use it)\n' \
+      "$package" "$package"
   done
 }
 
 install() {
-  command -v apt-get >/dev/null || fail "no apt-get here: install the equivalent of these yourself: $*"
+  command -v apt-get >/dev/null || fail "no apt-get here: install the equivalent of: $*"
   ((EUID == 0)) || fail "not root; run: sudo apt-get install --no-install-recommends $*"
   printf 'installing: %s\n' "$*"
   forbid_service_starts
   export DEBIAN_FRONTEND=noninteractive
   local apt=(apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -q -y)
   # One stale or unreachable source must not stop an installation that the others can serve.
-  "${apt[@]}" update </dev/null || printf 'apt-get update had errors; going on with the lists there are\n' >&2
-  # --no-remove: Debian's boost versions exclude each other, and another program's is not ours to remove.
+  "${apt[@]}" update </dev/null ||
+    printf 'apt-get update had errors; going on with the lists there are\n' >&2
+  # --no-remove: Debian's boost versions exclude each other, and another program's is not ours to
+  # remove.
   "${apt[@]}" install --no-install-recommends --no-remove "$@" </dev/null ||
     fail "apt-get could not install: $*
-  If it would have to remove packages (libboost1.74-dev excludes libboost1.81-dev), remove them yourself first."
+  If it would have to remove packages (libboost1.74-dev excludes libboost1.81-dev), do that first."
   disable_new_services "$@"
 }
 

@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# Makes a machine a real server of DR or IPIP services: it holds the VIPs without answering ARP for them.
+# Makes a machine a real server of DR or IPIP services: it holds the VIPs without answering ARP for
+# them.
 #
 #   realserver.sh start [--ipip[=kernel|program]] [--director ADDRESS ...] VIP ...
 #   realserver.sh stop [VIP ...]       without a VIP: all, and the machine is as it was before
 #   realserver.sh status [VIP ...]     exit status 0 when everything is in place
 #
-# Each VIP goes on lo, as /32 or /128. For IPv4 arp_ignore=1 and arp_announce=2 keep ARP silent about it; IPv6
-# answers neighbour solicitations only for addresses of the interface they come in on, so nothing needs to be set.
+# Each VIP goes on lo, as /32 or /128. For IPv4 arp_ignore=1 and arp_announce=2 keep ARP silent
+# about it; IPv6 answers neighbour solicitations only for addresses of the interface they come in
+# on, so nothing needs to be set.
 #
-#   --ipip         also take IPIP tunnels apart: by the kernel's tunl0, sit0 and ip6tnl0 where the kernel has
-#                  them, else by headgate's program ipip_decap; =kernel or =program leaves no choice
-#   --director A   take tunnels only from this address (may be repeated; ipip_decap only: with the kernel's devices
-#                  use a firewall rule)
+#   --ipip         also take IPIP tunnels apart: by the kernel's tunl0, sit0 and ip6tnl0 where the
+#                  kernel has them, else by headgate's program ipip_decap; =kernel or =program
+#                  leaves no choice
+#   --director A   take tunnels only from this address (may be repeated; ipip_decap only: with the
+#                  kernel's devices use a firewall rule)
 #   --state DIR    where to remember what to undo, default /run/headgate-realserver
 #
-# Can be run again at any time. Nothing survives a reboot: call it at boot, after the network is up. Needs root
-# and `ip` (iproute2), nothing else.
+# Can be run again at any time. Nothing survives a reboot: call it at boot, after the network is up.
+# Needs root and `ip` (iproute2), nothing else.
 set -euo pipefail
 
 readonly arp_settings=(
@@ -66,7 +69,8 @@ check_vip() {
     fail "$1 is on ${devices//$'\n'/ } already, where it answers ARP: take it off there first"
 }
 
-# ARP is silent by now. Duplicate address detection would find the director, which has the address too.
+# ARP is silent by now. Duplicate address detection would find the director, which has the address
+# too.
 add_vip() {
   local options=()
   if [[ $1 == *:* ]]; then options=(nodad); fi
@@ -105,7 +109,9 @@ restore_sysctls() {
   [[ -e $state/sysctls ]] || return 0
   while read -r setting; do
     # A device may have gone with its settings.
-    [[ ! -e /proc/sys/net/${setting%=*} ]] || printf '%s\n' "${setting#*=}" >"/proc/sys/net/${setting%=*}"
+    if [[ -e /proc/sys/net/${setting%=*} ]]; then
+      printf '%s\n' "${setting#*=}" >"/proc/sys/net/${setting%=*}"
+    fi
   done <"$state/sysctls"
   rm "$state/sysctls"
 }
@@ -149,7 +155,8 @@ kernel_can() {
 
 start_kernel_tunnels() {
   local device filter=0
-  # The kernel takes the larger of `all` and the device's value: 2, the loose check, where `all` is strict.
+  # The kernel takes the larger of `all` and the device's value: 2, the loose check, where `all` is
+  # strict.
   [[ $(</proc/sys/net/ipv4/conf/all/rp_filter) == 0 ]] || filter=2
   for device in $(kernel_devices); do
     set_sysctl "ipv4/conf/$device/rp_filter" "$filter"
@@ -279,7 +286,7 @@ status() {
     value=$(<"/proc/sys/net/${setting%=*}")
     # The kernel takes the larger of `all` and the interface's value; lo's own is only tradition.
     [[ $setting == */lo/* || $value -ge ${setting#*=} ]] && continue
-    echo "net/${setting%=*} is $value, should be ${setting#*=}: this machine answers ARP for the VIPs"
+    echo "net/${setting%=*} is $value, not ${setting#*=}: this machine answers ARP for the VIPs"
     bad=1
   done
   if [[ -e $state/devices ]]; then echo "tunnels: $(tr '\n' ' ' <"$state/devices")"; fi

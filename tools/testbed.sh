@@ -1,22 +1,23 @@
-# A network of its own for the demo and the end-to-end tests: namespaces joined by bridges, with a client,
-# headgate's place and real servers. Source it after `set -euo pipefail`.
+# A network of its own for the demo and the end-to-end tests: namespaces joined by bridges, with a
+# client, headgate's place and real servers. Source it after `set -euo pipefail`.
 #
-#   testbed_begin TOPOLOGY [SERVERS]   builds it; everything is taken down when the script ends, also on ctrl-C
-#   on HOST COMMAND...                 runs a command in the namespace of client, gate, rs1, rs2, ... or router
-#   start_web HOST                     nginx: GET / says who answered whom; /files/ holds $testbed_dir/files
-#   start_udp_echo HOST PORT           answers "HOST PAYLOAD"
+#   testbed_begin TOPOLOGY [SERVERS]  builds it; all is taken down when the script ends
+#   on HOST COMMAND...            runs it in the namespace of client, gate, rs1, rs2 ... or router
+#   start_web HOST                nginx: / says who answered whom, /files/ is $testbed_dir/files
+#   start_udp_echo HOST PORT      answers "HOST PAYLOAD"
 #   start_capture HOST DEVICE FILE [FILTER]
-#   start_on HOST LOG COMMAND...       anything else in the background, its id in $started_pid
+#   start_on HOST LOG COMMAND...  anything else in the background, its id in $started_pid
 #
-# Topologies, each with IPv4 and IPv6 (10.1.0.11 has fd00:1::11 and the MAC 02:00:10:01:00:11 beside it):
+# Topologies, each with IPv4 and IPv6 (10.1.0.11 has fd00:1::11 and the MAC 02:00:10:01:00:11 beside
+# it):
 #   one-arm   all on one LAN 10.1.0.0/24: client .50, gate .1, servers .11 .12 ...; DR, FULLNAT
 #   two-arm   client LAN 10.1.0.0/24 as above; server LAN 10.2.0.0/24, where the gate is .1 and the
 #             servers' default route; NAT
 #   routed    client LAN 10.1.0.0/24 with a router .2; behind it the servers in 10.3.0.0/24; IPIP
 # The VIP is 10.1.0.80 and fd00:1::80 in each.
 #
-# The gate's devices net0 (client LAN) and net1 (server LAN, two-arm only) carry no address: they are what
-# headgated's ports stand on, and its twin holds the host's addresses.
+# The gate's devices net0 (client LAN) and net1 (server LAN, two-arm only) carry no address: they
+# are what headgated's ports stand on, and its twin holds the host's addresses.
 # shellcheck shell=bash
 # shellcheck source=tools/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -79,7 +80,10 @@ testbed_begin() {
       add_host router
       plug router eth0 lan1 10.1.0.2
       plug router eth1 lan3 10.3.0.1
-      on router bash -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+      # shellcheck disable=SC2016  # the inner shell expands it
+      on router bash -c 'for switch in ipv4/ip_forward ipv6/conf/all/forwarding; do
+        echo 1 >"/proc/sys/net/$switch"
+      done'
       add_servers "$servers" lan3 10.3.0 10.3.0.1
       ;;
     *) fail "unknown topology '$topology': one of one-arm, two-arm, routed" ;;
@@ -116,8 +120,8 @@ testbed_destroy() {
 add_host() {
   local name=$testbed_id-$1
   ip netns add "$name"
-  # No duplicate address detection, no autoconfiguration: addresses are usable at once and ours only.
-  # Bridged frames shall not pass through the IP hooks of the bridge's namespace.
+  # No duplicate address detection, no autoconfiguration: addresses are usable at once and ours
+  # only. Bridged frames shall not pass through the IP hooks of the bridge's namespace.
   # shellcheck disable=SC2016  # the inner shell expands it
   ip netns exec "$name" bash -c '
     ip link set lo up
@@ -139,14 +143,15 @@ add_lan() {
 # plug HOST DEVICE LAN [ADDRESS]: a cable from the host to the LAN's bridge.
 plug() {
   local host=$1 device=$2 lan=$3 address=${4:-} mac
-  # The gate's ports have no address of their own, but MACs that read like those of their twins' addresses.
+  # The gate's ports have no address of their own, but MACs that read like those of their twins'
+  # addresses.
   if [[ $host == gate ]]; then mac=$(mac_of "10.${lan#lan}.0.1"); else mac=$(mac_of "$address"); fi
   ip -n "$testbed_id-$host" link add "$device" address "$mac" type veth \
     peer name "$host-$lan" netns "$testbed_id-switch"
   ip -n "$testbed_id-switch" link set "$host-$lan" master "$lan" up
   if [[ $host == gate ]]; then ip -n "$testbed_id-gate" link set "$device" addrgenmode none; fi
-  # A veth pair leaves checksums and segmentation to a NIC that is not there: whoever reads raw frames
-  # would see them unfinished.
+  # A veth pair leaves checksums and segmentation to a NIC that is not there: whoever reads raw
+  # frames would see them unfinished.
   on "$host" ethtool -K "$device" tx off tso off gso off gro off >/dev/null
   if [[ -n $address ]]; then
     ip -n "$testbed_id-$host" -batch - <<BATCH
@@ -174,7 +179,8 @@ add_servers() {
   done
 }
 
-# start_on HOST LOG COMMAND...: in the background, its output in $testbed_dir/LOG.log, its id in $started_pid.
+# start_on HOST LOG COMMAND...: in the background, its output in $testbed_dir/LOG.log, its id in
+# $started_pid.
 start_on() {
   local host=$1 log=$testbed_dir/$2.log
   shift 2

@@ -3,8 +3,9 @@
 
 usage: udp_echo.py NAME PORT
 
-A real server of a DR or IPIP service must answer from the VIP; a socket bound to the wildcard address would
-answer from whatever the route says, so the destination is taken from the datagram and handed back.
+A real server of a DR or IPIP service must answer from the VIP; a socket bound to the wildcard
+address would answer from whatever the route says, so the destination is taken from the datagram
+and handed back.
 """
 
 import socket

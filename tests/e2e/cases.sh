@@ -1,8 +1,9 @@
-# What every end-to-end script shares. Source it: it brings the testbed and the way results are printed.
+# What every end-to-end script shares. Source it: it brings the testbed and the way results are
+# printed.
 #
-# A script prints one line per case, `PASS name`, `FAIL name` or `SKIP name reason`; what a failed command said
-# stands above its line. tools/test.sh counts these lines, and counts a script that ends with a bad status without
-# a FAIL of its own as one failure more.
+# A script prints one line per case, `PASS name`, `FAIL name` or `SKIP name reason`; what a failed
+# command said stands above its line. tools/test.sh counts these lines, and counts a script that
+# ends with a bad status without a FAIL of its own as one failure more.
 # shellcheck shell=bash
 # shellcheck source=tools/testbed.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/testbed.sh"

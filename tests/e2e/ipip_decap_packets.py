@@ -92,6 +92,12 @@ class Bench:
     def next_inner(self):
         return self.inner.recv(70000)
 
+    def reply(self, version):
+        try:
+            return self.replies[version].recv(2000)
+        except TimeoutError:
+            return b""
+
     def delivers(self, name, outer, expected):
         self.send(outer, DELIVERED)
         try:
@@ -133,6 +139,7 @@ def tunnel(version, inner, inner_version=None, source=None, **fields):
 
 def fragments(version, packet):
     if version == 4:
+        packet.id = 77
         return fragment(packet, fragsize=1400)
     header = IPv6(src=packet.src, dst=packet.dst)
     return fragment6(header / IPv6ExtHdrFragment(nh=packet.nh, id=7) / packet.payload, 1400)
@@ -157,13 +164,15 @@ def sound_packets(bench):
     for outer in (4, 6):
         large = udp(4, "x" * 3000)
         bench.delivers(f"an outer IPv{outer} packet in three fragments arrives whole",
-                       fragments(outer, tunnel(outer, large, id=77) if outer == 4 else tunnel(outer, large)), large)
+                       fragments(outer, tunnel(outer, large)), large)
     largest = udp(4, "y" * (65535 - 20 - 20 - 8))
-    bench.delivers("the largest packet that fits arrives whole", fragments(4, tunnel(4, largest, id=78)), largest)
-    options = IP(src=CLIENT[4], dst=VIP[4], options=b"\x01\x01\x01\x00") / UDP(sport=4000, dport=9) / Raw("options")
+    bench.delivers("the largest packet that fits arrives whole",
+                   fragments(4, tunnel(4, largest)), largest)
+    options = udp(4, "options", options=b"\x01\x01\x01\x00")
     bench.delivers("an inner header with options arrives whole", tunnel(4, options), options)
+    packet = udp(6, "outer options")
     bench.delivers("an outer header with options is stripped",
-                   tunnel(4, udp(6, "outer options"), options=b"\x01\x01\x01\x00"), udp(6, "outer options"))
+                   tunnel(4, packet, options=b"\x01\x01\x01\x00"), packet)
     for inner in (4, 6):
         packet = udp(inner, "trailed")
         bench.delivers(f"what trails an inner IPv{inner} packet is cut off",
@@ -175,27 +184,23 @@ def sound_packets(bench):
 
 
 def unfinished_checksum(bench):
-    """The field holds the pseudo header's sum: the kernel must take the packet all the same and answer."""
+    """The field holds the pseudo header's sum: the kernel must take the packet and answer."""
     payload = b"unfinished"
     length = 8 + len(payload)
-    pseudo = socket.inet_aton(CLIENT[4]) + socket.inet_aton(VIP[4]) + struct.pack("!HH", 17, length)
+    addresses = socket.inet_aton(CLIENT[4]) + socket.inet_aton(VIP[4])
+    pseudo = addresses + struct.pack("!HH", 17, length)
     total = sum(struct.unpack(f"!{len(pseudo) // 2}H", pseudo))
     total = (total & 0xFFFF) + (total >> 16)
     request = ip(4, CLIENT, VIP) / UDP(sport=4000, dport=5353, chksum=total) / Raw(payload)
     bench.delivers("a packet with an unfinished checksum arrives", tunnel(4, request), request)
-    try:
-        reply = bench.replies[4].recv(2000)
-    except TimeoutError:
-        reply = b""
-    bench.case("the server answers a packet with an unfinished checksum", reply == b"rs1 unfinished", str(reply))
+    reply = bench.reply(4)
+    bench.case("the server answers a packet with an unfinished checksum",
+               reply == b"rs1 unfinished", str(reply))
     bad = ip(4, CLIENT, VIP) / UDP(sport=4000, dport=5353, chksum=total ^ 1) / Raw("wrong")
     bench.delivers("a packet with a wrong checksum is left to the kernel", tunnel(4, bad), bad)
     bench.replies[4].settimeout(0.3)
-    try:
-        reply = bench.replies[4].recv(2000)
-    except TimeoutError:
-        reply = b""
-    bench.case("the server does not answer a packet with a wrong checksum", reply == b"", str(reply))
+    reply = bench.reply(4)
+    bench.case("the server does not answer a wrong checksum", reply == b"", str(reply))
 
 
 def congestion_marks(bench):
@@ -216,7 +221,8 @@ def refused_packets(bench):
         whole = bytes(udp(inner, "whole"))
         for length in range(len(whole)):
             bench.send(tunnel(6, whole[:length], inner), TRUNCATED)
-        bench.drops(f"an inner IPv{inner} packet cut at any length is dropped", tunnel(4, whole[:-1], inner), TRUNCATED)
+        bench.drops(f"an inner IPv{inner} packet cut at any length is dropped",
+                    tunnel(4, whole[:-1], inner), TRUNCATED)
     short_header = bytearray(bytes(udp(4, "ihl")))
     short_header[0] = 0x44
     bench.drops("an inner header length below 20 is dropped", tunnel(4, short_header, 4), TRUNCATED)
@@ -225,10 +231,10 @@ def refused_packets(bench):
                     tunnel(4, bytes(udp(10 - inner, "wrong")), inner), WRONG_VERSION)
         nested = tunnel(4, udp(inner, "nested"))
         nested.dst = VIP[4]
-        bench.drops(f"a tunnel to IPv{inner} within the tunnel is dropped", tunnel(6, nested, 4), NESTED)
-    stranger = dict(DIRECTOR)
-    stranger[4] = "10.1.0.2"
-    bench.drops("a tunnel from a stranger is dropped", tunnel(4, udp(4, "stranger"), source=stranger), NOT_A_DIRECTOR)
+        bench.drops(f"a tunnel to IPv{inner} within the tunnel is dropped",
+                    tunnel(6, nested, 4), NESTED)
+    bench.drops("a tunnel from a stranger is dropped",
+                tunnel(4, udp(4, "stranger"), source={4: "10.1.0.2"}), NOT_A_DIRECTOR)
     bench.drops("a packet for another address than a VIP is dropped",
                 tunnel(4, ip(4, CLIENT, SERVER) / UDP(sport=1, dport=2)), NOT_A_VIP)
     bench.drops("a packet that announces more than the tunnel brought is dropped",

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# ipip_decap against packets made by scapy, in namespaces: what it unwraps, refuses, counts and leaves behind.
+# ipip_decap against packets made by scapy, in namespaces: what it unwraps, refuses, counts and
+# leaves behind.
 set -euo pipefail
 # shellcheck source=tests/e2e/cases.sh
 source "$(dirname "$0")/cases.sh"
 
 testbed_begin one-arm 1
-# The director of this test is a plain host with an address: 10.1.0.1 sends the tunnels, 10.1.0.2 is a stranger.
+# The director of this test is a plain host with an address: 10.1.0.1 sends the tunnels, 10.1.0.2 is
+# a stranger.
 ip -n "$testbed_id-gate" -batch - <<'BATCH'
 link set net0 up
 address add 10.1.0.1/24 dev net0
@@ -38,6 +40,7 @@ refuses() {
 check 'ipip_decap ends within a second of SIGTERM' end_processes 1 "$decap"
 check 'ipip_decap counts every packet once, by reason' counts_match
 check 'ipip_decap leaves no device behind' device_is_gone
-check 'ipip_decap refuses a VIP that is no address' refuses "'10.1.0' is not an IPv4 or IPv6 address" --vip 10.1.0
-check 'ipip_decap refuses a device name that is too long' refuses '1 to 15 characters' --device a234567890123456
+check 'ipip_decap refuses a VIP that is no address' refuses "'10.1.0' is not an IPv4" --vip 10.1.0
+check 'ipip_decap refuses a device name that is too long' refuses \
+  '1 to 15 characters' --device a234567890123456
 finish && exit "$status"

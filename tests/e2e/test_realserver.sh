@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tools/realserver.sh in a namespace of its own: VIPs on lo that ARP keeps silent about, and nothing left after stop.
+# tools/realserver.sh in a namespace of its own: VIPs on lo that ARP keeps silent about, and nothing
+# left after stop.
 set -euo pipefail
 # shellcheck source=tests/e2e/cases.sh
 source "$(dirname "$0")/cases.sh"
@@ -22,7 +23,8 @@ answers() {
   on client curl -sS -o /dev/null --connect-timeout 1 "http://$1/"
 }
 is_silent_about() {
-  ! answers "$1" && [[ $(ip -n "$testbed_id-client" neigh show "${1//[\[\]]/}") =~ FAILED|INCOMPLETE ]]
+  ! answers "$1" || return 1
+  [[ $(ip -n "$testbed_id-client" neigh show "${1//[\[\]]/}") =~ FAILED|INCOMPLETE ]]
 }
 forget_neighbours() {
   ip -n "$testbed_id-client" neigh flush all
@@ -87,9 +89,11 @@ check 'ipip_decap runs for all VIPs' program_has "--vip $vip4 --vip $vip6"
 check 'ipip_decap knows the director' program_has '--director 10.1.0.1'
 check 'start --ipip with one more VIP' realserver start --ipip=program 10.1.0.82
 check 'ipip_decap runs once' program_count 1
-check 'ipip_decap knows the new VIP and the director' program_has '--vip 10.1.0.82 --director 10.1.0.1'
+check 'ipip_decap knows the new VIP and the director' \
+  program_has '--vip 10.1.0.82 --director 10.1.0.1'
 check 'status is good with tunnels' realserver status
-check 'start without --ipip says that the tunnels would miss the VIP' complains 'add --ipip' start 10.1.0.83
+check 'start without --ipip says that the tunnels would miss the VIP' \
+  complains 'add --ipip' start 10.1.0.83
 check 'stop of one VIP tells ipip_decap' realserver stop 10.1.0.83
 program=$(cat "$state/ipip_decap.pid")
 end_processes 2 "$program"
@@ -114,6 +118,7 @@ check 'a VIP on another device is refused' complains 'is on eth0 already' start 
 check 'and nothing was changed before' test ! -e "$state"
 check 'start without a VIP is refused' complains 'at least one VIP' start
 check 'an unknown option is refused' complains "unknown option '--tunnel'" start --tunnel "$vip4"
-check 'a director without tunnels is refused' complains 'needs --ipip=program' start --director 10.1.0.1 "$vip4"
+check 'a director without tunnels is refused' \
+  complains 'needs --ipip=program' start --director 10.1.0.1 "$vip4"
 check 'an unknown command is refused' complains 'one of start, stop, status' restart
 finish

@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+"""Runs clang-tidy over every source of the compile database, as many at a time as there are cores.
+
+usage: tidy.py [--build FOLDER] [--budget SECONDS] [--times] [FILE ...]
+
+With a budget it takes up no new file once so many seconds are over, and says how many are left;
+what changed last comes first, so nothing stays unseen for long.
+
+A file that passed is not looked at again until it, anything it includes, its flags, .clang-tidy or
+clang-tidy itself changes: the key of the cache is a hash of the preprocessed source with its
+comments (NOLINT is one). The cache is $XDG_CACHE_HOME/headgate-tidy, by default under ~/.cache; it
+can be removed at any time.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+TIDY, CLANG = "clang-tidy-19", "clang++-19"
+MAX_SECONDS = 600  # of one file, on a machine that has other things to do
+
+
+def cache_folder():
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "headgate-tidy"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def arguments_for_clang(command):
+    """What matters to the meaning of the source: GCC's warnings and precompiled headers do not."""
+    arguments = []
+    words = iter(shlex.split(command))
+    for word in words:
+        if word == "-isystem":
+            arguments += [word, next(words)]
+        elif word.startswith(("-I", "-D", "-U", "-std", "-isystem", "-m", "-pthread")):
+            arguments.append(word)
+    return arguments
+
+
+def key_of(entry, common):
+    """Nothing when it does not preprocess: clang-tidy will say why."""
+    command = [*entry["arguments"][:-1], "-w", "-E", "-C", entry["file"]]
+    result = subprocess.run(command, cwd=entry["directory"], capture_output=True, check=False)
+    if result.returncode != 0:
+        return None
+    parts = [common, " ".join(command).encode(), result.stdout]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+class Tidy:
+    def __init__(self, root, database, budget):
+        self.root, self.database = root, database
+        self.deadline = time.monotonic() + budget
+        self.cache = cache_folder()
+        version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
+        settings = [path for path in root.rglob(".clang-tidy") if "build" not in path.parts]
+        self.common = version + b"".join(path.read_bytes() for path in sorted(settings))
+
+    def examine(self, entry):
+        """The file's name, what became of it, and what is wrong with it."""
+        name = os.path.relpath(entry["file"], self.root)
+        started = time.monotonic()
+        key = key_of(entry, self.common)
+        if key and (self.cache / key).exists():
+            os.utime(self.cache / key)
+            return name, "unchanged", ""
+        if started > self.deadline:
+            return name, "left", ""
+        command = [TIDY, "--quiet", "-p", self.database, str(self.root / name)]
+        try:
+            result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
+                                    text=True, timeout=MAX_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return name, "stuck", f"{name}: clang-tidy took more than {MAX_SECONDS} s\n"
+        if result.returncode == 0 and key:
+            (self.cache / key).touch()
+        wrong = "" if result.returncode == 0 else result.stdout or result.stderr
+        return name, f"{time.monotonic() - started:.1f} s", wrong
+
+    def forget_old(self):
+        month_ago = time.time() - 30 * 86400
+        for path in self.cache.iterdir():
+            if path.stat().st_mtime < month_ago:
+                path.unlink(missing_ok=True)
+
+
+def entries_of(build, wanted):
+    """One entry per source file, in no particular order."""
+    entries = {}
+    for entry in json.loads((Path(build) / "compile_commands.json").read_text(encoding="utf-8")):
+        path = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+        if not path.endswith(".cpp") or (wanted and path not in wanted):
+            continue
+        arguments = [CLANG, *arguments_for_clang(entry["command"]), path]
+        entries.setdefault(
+            path, {"directory": entry["directory"], "file": path, "arguments": arguments})
+    missing = [path for path in wanted if path not in entries]
+    if missing:
+        sys.exit("tidy.py: in no build target: " + " ".join(missing))
+    return list(entries.values())
+
+
+def newest_first(root, entries):
+    """By what git knows: changes not yet committed, then the latest commits."""
+    def names(*command):
+        result = subprocess.run(["git", "-C", root, *command, "--", "*.cpp"],
+                                capture_output=True, text=True, check=False)
+        return [str(root / name) for name in result.stdout.split()]
+
+    order = {}
+    for name in names("diff", "--name-only", "HEAD") + names("log", "--format=", "--name-only"):
+        order.setdefault(name, len(order))
+    return sorted(entries, key=lambda entry: order.get(entry["file"], -1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    root = Path(__file__).resolve().parent.parent
+    parser.add_argument("--build", default=str(root / "build"))
+    parser.add_argument("--budget", type=float, default=float("inf"))
+    parser.add_argument("--times", action="store_true", help="print what each file took")
+    parser.add_argument("files", nargs="*")
+    arguments = parser.parse_args()
+    wanted = {os.path.realpath(f) for f in arguments.files}
+    entries = newest_first(root, entries_of(arguments.build, wanted))
+    bad = left = 0
+    with (TemporaryDirectory(prefix="headgate-tidy-") as database,
+          ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool):
+        (Path(database) / "compile_commands.json").write_text(json.dumps(entries))
+        tidy = Tidy(root, database, arguments.budget)
+        for name, outcome, wrong in pool.map(tidy.examine, entries):
+            bad += bool(wrong)
+            left += outcome == "left"
+            print(wrong, end="", flush=True)
+            if arguments.times:
+                print(f"{outcome:>9}  {name}", flush=True)
+    tidy.forget_old()
+    rest = f", {left} left for another time" if left else ""
+    print(f"clang-tidy: {len(entries)} files, {bad} with findings{rest}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
