@@ -167,7 +167,6 @@ void Scheduler::place_backends(Pool& pool) noexcept {
       forget_changes(former);
       former.followed = false;
     }
-    if (view.id != backend.backend_id) view.overloaded = false;
     view.id = backend.backend_id;
     view.service = service_id;
     view.position = static_cast<uint16_t>(p);

@@ -173,25 +173,29 @@ TEST(OneWorker, SeesConnectionsThatWereThereBeforeIt) {
 
 TEST(OneWorker, MovesAnIndexToAnotherServiceWithoutLosingTrack) {
   SchedulerWorld world;
-  std::vector<BackendSpec> first = equal(40);
-  std::vector<BackendSpec> second;
-  second.reserve(40);
-  world.publish({.scheduler = SchedulerKind::lc, .backends = first, .id = 0});
+  std::vector<BackendSpec> backends = equal(40);
+  world.publish({.scheduler = SchedulerKind::lc, .backends = backends, .id = 0});
   for (uint32_t i = 0; i < 40; ++i)
     EXPECT_EQ(world.open(flow_number(i), 0, 0), i);
-  // Index 39 goes to service 1 under a new generation while its change is not yet in the tree.
+  backends.pop_back();
+  world.publish({.scheduler = SchedulerKind::lc, .backends = backends, .id = 0});
+  EXPECT_EQ(world.open(flow_number(40), 0, 0), 0);
+
+  // The removed backend's last connection ends, as does one of backend 7. Before the service's next
+  // flow, service 1 takes over the index under a new generation.
+  world.close(7);
   world.close(39);
   const uint32_t reborn = 39 | (1U << backend_index_bits);
-  for (uint32_t i = 0; i < 39; ++i)
-    second.push_back({.id = 40 + i % 20 + (i / 20 << 24), .weight = 0});
-  second.push_back({.id = reborn});
-  world.publish({.scheduler = SchedulerKind::lc, .backends = second, .id = 1});
-  EXPECT_EQ(world.open(flow_number(50), 0, 1), reborn);
-  first.pop_back();
-  world.publish({.scheduler = SchedulerKind::lc, .backends = first, .id = 0});
-  world.close(7);
-  EXPECT_EQ(world.open(flow_number(51), 0, 0), 7);
-  EXPECT_EQ(world.open(flow_number(52), 0, 0), 0);
+  std::vector<BackendSpec> others;
+  others.reserve(20);
+  for (uint32_t i = 40; i < 60; ++i)
+    others.push_back({.id = i, .weight = 2});
+  others.push_back({.id = reborn, .weight = 3});
+  world.publish({.scheduler = SchedulerKind::sed, .backends = others, .id = 1});
+  EXPECT_EQ(world.open(flow_number(41), 0, 1), reborn);
+  EXPECT_EQ(world.open(flow_number(42), 0, 1), 40);
+  EXPECT_EQ(world.open(flow_number(43), 0, 0), 7);
+  EXPECT_EQ(world.open(flow_number(44), 0, 0), 1);
 }
 
 TEST(RecordedSed, FollowsActiveConnectionsThroughFins) {
