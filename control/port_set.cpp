@@ -1,0 +1,320 @@
+#include "control/port_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace headgate::control {
+namespace {
+
+using dataplane::PortKind;
+
+constexpr uint16_t default_mtu = 1500;
+constexpr uint16_t default_descriptors = 1024;
+
+Error from_dataplane(const dataplane::Error& error) {
+  return {error.text()};
+}
+
+PortKind kind_of(const config::Port& port) {
+  if (port.pci) return PortKind::pci;
+  if (port.vdev) return PortKind::vdev;
+  return port.driver == config::Driver::af_xdp ? PortKind::af_xdp : PortKind::af_packet;
+}
+
+const std::string& device_of(const config::Port& port) {
+  if (port.pci) return *port.pci;
+  return port.vdev ? *port.vdev : *port.interface;
+}
+
+uint16_t wanted_queues(const config::Port& port, uint16_t workers) {
+  return std::min(port.queues.value_or(workers), workers);
+}
+
+// Memory has to be asked for before the ports are there to say what they need.
+uint32_t memory_mb(const config::Config& config, uint16_t workers) {
+  if (config.memory.memory_mb) return *config.memory.memory_mb;
+  std::vector<dataplane::PoolDemand> demands;
+  std::vector<PortKind> kinds;
+  uint32_t frame = default_mtu;
+  for (const config::Port& port : config.ports) {
+    const uint16_t queues = wanted_queues(port, workers);
+    kinds.push_back(kind_of(port));
+    demands.push_back({.kind = kind_of(port),
+                       .rx_queues = queues,
+                       .tx_queues = queues,
+                       .rx_descriptors = port.rx_descriptors.value_or(default_descriptors),
+                       .tx_descriptors = port.tx_descriptors.value_or(default_descriptors)});
+    frame = std::max<uint32_t>(frame, port.mtu.value_or(default_mtu));
+  }
+  uint32_t mbufs = dataplane::mbufs_needed(demands, workers);
+  if (config.memory.mbufs_per_port) {
+    mbufs = std::max<uint32_t>(
+        mbufs, *config.memory.mbufs_per_port * static_cast<uint32_t>(config.ports.size()));
+  }
+  const uint32_t buffer = std::max<uint32_t>(2048, (frame + 63) / 64 * 64 + 64);
+  return dataplane::estimate_memory_mb(mbufs, dataplane::choose_pool_layout(kinds), buffer);
+}
+
+dataplane::HugePages huge_pages_of(config::HugePages pages) {
+  switch (pages) {
+    case config::HugePages::automatic:
+      return dataplane::HugePages::automatic;
+    case config::HugePages::size_2m:
+      return dataplane::HugePages::size_2m;
+    case config::HugePages::size_1g:
+      return dataplane::HugePages::size_1g;
+    case config::HugePages::none:
+      return dataplane::HugePages::none;
+  }
+  return dataplane::HugePages::automatic;
+}
+
+dataplane::EalLogLevel eal_log_level(config::LogLevel level) {
+  return level == config::LogLevel::debug ? dataplane::EalLogLevel::debug
+                                          : dataplane::EalLogLevel::error;
+}
+
+std::vector<dataplane::TwinPort> twin_ports_of(const PortEntry& entry, uint16_t worker) {
+  std::vector<dataplane::TwinPort> result;
+  if (!entry.twin) return result;
+  const uint16_t id = entry.port->id();
+  result.push_back({.port = id, .vlan = 0, .fd = entry.twin->fd(), .worker = worker});
+  for (size_t v = 0; v < entry.vlan_twins.size(); ++v) {
+    result.push_back({.port = id,
+                      .vlan = entry.config.vlans[v].id,
+                      .fd = entry.vlan_twins[v].fd(),
+                      .worker = worker});
+  }
+  return result;
+}
+
+uint16_t twin_mtu(const PortEntry& entry) {
+  return entry.config.twin.mtu.value_or(entry.port->mtu());
+}
+
+uint16_t vlan_mtu(const PortEntry& entry, const config::Vlan& vlan) {
+  return vlan.mtu.value_or(twin_mtu(entry));
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<PortSet>, Error> PortSet::open(const config::Config& config,
+                                                             uint16_t workers) {
+  std::unique_ptr<PortSet> set(new PortSet);
+  using Step = std::expected<void, Error> (PortSet::*)(const config::Config&, uint16_t);
+  static constexpr Step steps[] = {&PortSet::protect_devices, &PortSet::start_dpdk,
+                                   &PortSet::open_ports,      &PortSet::make_buffers,
+                                   &PortSet::start_ports,     &PortSet::make_twins};
+  for (const Step step : steps) {
+    if (auto done = ((*set).*step)(config, workers); !done) return std::unexpected(done.error());
+  }
+  return set;
+}
+
+PortSet::~PortSet() {
+  for (PortEntry& entry : ports_) {
+    entry.vlan_twins.clear();
+    entry.twin.reset();
+    if (entry.port != nullptr) entry.port->stop();
+  }
+  for (PortEntry& entry : ports_)
+    entry.port.reset();
+  ports_.clear();  // gives the devices beneath back
+}
+
+std::expected<void, Error> PortSet::protect_devices(const config::Config& config,
+                                                    uint16_t workers) {
+  for (std::string& line : recover_devices(config.daemon.run_dir))
+    notes_.push_back(std::move(line));
+  for (const config::Port& port : config.ports) {
+    ports_.emplace_back();
+    ports_.back().config = port;
+    if (!port.interface) continue;
+    BeneathOptions options;
+    options.interface = *port.interface;
+    options.state_dir = config.daemon.run_dir;
+    options.promiscuous = port.promiscuous;
+    options.mtu = port.mtu;
+    if (port.driver == config::Driver::af_xdp) options.af_xdp_queues = wanted_queues(port, workers);
+    auto beneath = DeviceBeneath::protect(options);
+    if (!beneath) return std::unexpected(beneath.error());
+    ports_.back().beneath.emplace(std::move(*beneath));
+    for (const std::string& note : ports_.back().beneath->notes())
+      notes_.push_back(note);
+  }
+  return {};
+}
+
+std::expected<void, Error> PortSet::start_dpdk(const config::Config& config, uint16_t workers) {
+  dataplane::EalOptions options;
+  options.file_prefix = config.daemon.file_prefix;
+  options.huge_pages = huge_pages_of(config.memory.huge_pages);
+  options.memory_mb = memory_mb(config, workers);
+  options.log_level = eal_log_level(config.daemon.log_level);
+  for (const config::Port& port : config.ports) {
+    if (port.pci) options.pci.push_back(*port.pci);
+  }
+  auto eal = dataplane::Eal::start(options);
+  if (!eal) return std::unexpected(from_dataplane(eal.error()));
+  eal_.emplace(std::move(*eal));
+  notes_.push_back(eal_->notice());
+  return {};
+}
+
+std::expected<void, Error> PortSet::open_ports(const config::Config&, uint16_t workers) {
+  std::vector<dataplane::PortLimits> limits;
+  for (PortEntry& entry : ports_) {
+    dataplane::PortOptions options;
+    options.name = entry.config.name;
+    options.kind = kind_of(entry.config);
+    options.device = device_of(entry.config);
+    options.queues = wanted_queues(entry.config, workers);
+    options.rx_descriptors = entry.config.rx_descriptors.value_or(0);
+    options.tx_descriptors = entry.config.tx_descriptors.value_or(0);
+    options.mtu = entry.config.mtu;
+    options.promiscuous = entry.config.promiscuous;
+    options.rss_key = entry.config.rss_key.value_or(std::vector<uint8_t>{});
+    auto port = dataplane::Port::open(options);
+    if (!port) return std::unexpected(from_dataplane(port.error()));
+    entry.port = std::move(*port);
+    limits.push_back(entry.port->limits());
+  }
+  plan_ = dataplane::plan_queues(workers, limits);
+  for (const std::string& note : plan_.notes)
+    notes_.push_back(note);
+  return {};
+}
+
+std::expected<void, Error> PortSet::make_buffers(const config::Config& config, uint16_t workers) {
+  std::vector<PortKind> kinds;
+  std::vector<dataplane::PoolDemand> demands;
+  dataplane::PoolOptions options;
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    const dataplane::Port& port = *ports_[i].port;
+    kinds.push_back(port.kind());
+    demands.push_back(port.demand(plan_.ports[i]));
+    options.buffer_size = std::max(options.buffer_size, port.buffer_size());
+  }
+  options.layout = dataplane::choose_pool_layout(kinds);
+  options.mbufs = dataplane::mbufs_needed(demands, workers);
+  if (config.memory.mbufs_per_port) {
+    options.mbufs = *config.memory.mbufs_per_port * static_cast<uint32_t>(ports_.size());
+  }
+  options.shared_cores = config.daemon.idle == config::Idle::adaptive;
+  auto pool = dataplane::make_pool(options);
+  if (!pool) return std::unexpected(from_dataplane(pool.error()));
+  pool_ = std::move(*pool);
+  return {};
+}
+
+std::expected<void, Error> PortSet::start_ports(const config::Config&, uint16_t) {
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    PortEntry& entry = ports_[i];
+    if (auto started = entry.port->start(plan_.ports[i], pool_.get()); !started) {
+      return std::unexpected(from_dataplane(started.error()));
+    }
+    for (const std::string& note : entry.port->notes())
+      notes_.push_back(note);
+    const dataplane::RssInfo& rss = entry.port->rss();
+    const bool hashes_ports = rss.tcp4_ports && rss.udp4_ports && rss.tcp6_ports && rss.udp6_ports;
+    if (rss.valid && hashes_ports && dataplane::RssTable::usable(rss.key, rss.reta)) {
+      entry.rss = std::make_unique<dataplane::RssTable>(rss.key, rss.reta);
+    }
+  }
+  return {};
+}
+
+std::expected<void, Error> PortSet::make_twins(const config::Config&, uint16_t) {
+  for (PortEntry& entry : ports_) {
+    if (!entry.config.twin.enabled) continue;
+    auto twin = dataplane::Tap::create(
+        {.name = entry.config.twin_name(), .mac = entry.port->mac(), .mtu = twin_mtu(entry)});
+    if (!twin) return std::unexpected(from_dataplane(twin.error()));
+    entry.twin.emplace(std::move(*twin));
+    for (const config::Vlan& vlan : entry.config.vlans) {
+      auto tap = dataplane::Tap::create({.name = entry.config.vlan_name(vlan),
+                                         .mac = entry.port->mac(),
+                                         .mtu = vlan_mtu(entry, vlan)});
+      if (!tap) return std::unexpected(from_dataplane(tap.error()));
+      entry.vlan_twins.push_back(std::move(*tap));
+    }
+  }
+  return {};
+}
+
+std::vector<dataplane::Interface> PortSet::interfaces() const {
+  std::vector<dataplane::Interface> result;
+  const auto add = [&](const PortEntry& entry, uint16_t vlan, uint16_t mtu) {
+    dataplane::Interface interface{};
+    interface.port = entry.port->id();
+    interface.vlan = vlan;
+    interface.mtu = mtu;
+    interface.mac = entry.port->mac();
+    result.push_back(interface);
+  };
+  for (const PortEntry& entry : ports_)
+    add(entry, 0, twin_mtu(entry));
+  for (const PortEntry& entry : ports_) {
+    for (const config::Vlan& vlan : entry.config.vlans)
+      add(entry, vlan.id, vlan_mtu(entry, vlan));
+  }
+  return result;
+}
+
+std::vector<std::string> PortSet::interface_names() const {
+  std::vector<std::string> result;
+  for (const PortEntry& entry : ports_)
+    result.push_back(entry.config.name);
+  for (const PortEntry& entry : ports_) {
+    for (const config::Vlan& vlan : entry.config.vlans) {
+      result.push_back(entry.config.vlan_name(vlan));
+    }
+  }
+  return result;
+}
+
+std::vector<int> PortSet::kernel_indexes() const {
+  std::vector<int> result;
+  for (const PortEntry& entry : ports_) {
+    result.push_back(entry.twin ? entry.twin->interface_index() : 0);
+  }
+  for (const PortEntry& entry : ports_) {
+    for (size_t v = 0; v < entry.config.vlans.size(); ++v) {
+      result.push_back(entry.twin ? entry.vlan_twins[v].interface_index() : 0);
+    }
+  }
+  return result;
+}
+
+std::vector<dataplane::TwinPort> PortSet::twin_ports() const {
+  std::vector<dataplane::TwinPort> result;
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    std::ranges::copy(twin_ports_of(ports_[i], plan_.ports[i].twin_worker),
+                      std::back_inserter(result));
+  }
+  return result;
+}
+
+std::vector<TwinNetworkPart> PortSet::twin_network(const config::Config& config) const {
+  std::vector<TwinNetworkPart> result;
+  for (size_t i = 0; i < ports_.size() && i < config.ports.size(); ++i) {
+    const PortEntry& entry = ports_[i];
+    const config::Port& wanted = config.ports[i];
+    if (!entry.twin) continue;
+    result.push_back({.kernel_index = entry.twin->interface_index(),
+                      .name = entry.twin->name(),
+                      .addresses = wanted.twin.addresses,
+                      .routes = wanted.twin.routes});
+    for (size_t v = 0; v < entry.vlan_twins.size() && v < wanted.vlans.size(); ++v) {
+      result.push_back({.kernel_index = entry.vlan_twins[v].interface_index(),
+                        .name = entry.vlan_twins[v].name(),
+                        .addresses = wanted.vlans[v].addresses,
+                        .routes = wanted.vlans[v].routes});
+    }
+  }
+  return result;
+}
+
+}  // namespace headgate::control
