@@ -13,6 +13,7 @@
 #include <mutex>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "control/error.h"
 #include "dataplane/region.h"
@@ -30,14 +31,23 @@ struct Block {
 
 class BlockArena {
  public:
-  BlockArena(dataplane::RegionView region, const dataplane::RegionArea& area);
+  // What happens to the bytes of a freed block. AddressSanitizer builds poison it in either case.
+  enum class Freed : uint8_t {
+    keep,
+    overwrite,  // with `freed_byte`: a reader that still holds the block reads nonsense, and
+                // ThreadSanitizer sees the write
+  };
+  static constexpr uint8_t freed_byte = 0xdb;
+
+  BlockArena(dataplane::RegionView region, const dataplane::RegionArea& area,
+             Freed freed = Freed::keep);
   ~BlockArena();
   BlockArena(const BlockArena&) = delete;
   BlockArena& operator=(const BlockArena&) = delete;
 
-  // The content of a new block is undefined.
+  // The content of a new block is undefined. Zero bytes are taken as one.
   [[nodiscard]] std::expected<Block, Error> allocate(uint64_t bytes);
-  // Overwritten and poisoned in test builds (HEADGATE_CHECK_BLOCKS, HEADGATE_ASAN).
+  // A block from allocate(), once.
   void free(const Block& block);
 
   struct Usage {
@@ -51,10 +61,13 @@ class BlockArena {
   [[nodiscard]] dataplane::RegionView region() const { return region_; }
 
  private:
+  [[nodiscard]] Error out_of_memory(uint64_t bytes) const;
   void add_free(uint64_t offset, uint64_t bytes);
+  void remove_free(std::map<uint64_t, uint64_t>::iterator range);
 
   dataplane::RegionView region_;
   dataplane::RegionArea area_;
+  Freed freed_;
   mutable std::mutex mutex_;
   std::map<uint64_t, uint64_t> free_by_offset_;           // offset, bytes
   std::set<std::pair<uint64_t, uint64_t>> free_by_size_;  // bytes, offset

@@ -23,6 +23,13 @@ struct TrafficTotals {
   bool operator==(const TrafficTotals&) const = default;
 };
 
+struct LiveCounts {
+  uint64_t active = 0;
+  uint64_t inactive = 0;
+
+  bool operator==(const LiveCounts&) const = default;
+};
+
 class CounterView {
  public:
   explicit CounterView(dataplane::RegionView region);
@@ -30,18 +37,22 @@ class CounterView {
   // Since the id was given out, or since it was zeroed.
   [[nodiscard]] TrafficTotals service(uint32_t service_id) const;
   [[nodiscard]] TrafficTotals backend(uint32_t backend_index) const;
-  // Live connections of a backend.
-  [[nodiscard]] uint64_t connections(uint32_t backend_index) const;
+  // Live connections of a backend as the rows have them, which may be a moment between two steps of
+  // a worker: compare two looks a grace period apart before you believe a zero.
+  [[nodiscard]] LiveCounts live(uint32_t backend_index) const;
 
   void zero_service(uint32_t service_id);
   void zero_backend(uint32_t backend_index);
 
   // Since the daemon's start; a sum over the workers, or one of them.
   [[nodiscard]] uint64_t verdict(dataplane::Verdict verdict) const;
-  [[nodiscard]] const dataplane::WorkerRow& worker(uint32_t worker) const;
+  [[nodiscard]] const dataplane::WorkerCounters& worker(uint32_t worker) const;
   [[nodiscard]] uint32_t workers() const { return static_cast<uint32_t>(rows_.size()); }
 
  private:
+  [[nodiscard]] TrafficTotals service_sum(uint32_t service_id) const;
+  [[nodiscard]] TrafficTotals backend_sum(uint32_t backend_index) const;
+
   std::vector<dataplane::CounterRows> rows_;  // by worker
   std::vector<TrafficTotals> service_baseline_;
   std::vector<TrafficTotals> backend_baseline_;

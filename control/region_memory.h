@@ -47,9 +47,10 @@ class RegionMemory {
   uint64_t page_bytes_ = 0;
 };
 
-// Arena bytes for these limits when the file does not say: the snapshot twice over, with tables of
-// `maglev_table_size` for as many services as fit in a bound.
+// Arena bytes for these limits when the file does not say. Twice what the blocks need, with Maglev
+// tables for 8192 services on plain pages, which cost nothing before they are touched, and for 256
+// on huge pages, which are taken from others.
 [[nodiscard]] uint64_t default_snapshot_bytes(uint32_t max_services, uint32_t max_backends,
-                                              uint32_t maglev_table_size);
+                                              uint32_t maglev_table_size, RegionPages pages);
 
 }  // namespace headgate::control

@@ -3,105 +3,94 @@
 //
 // The life of a change:
 //
-//   SnapshotChange ── maglev_tables() ──> MaglevTables ── fill(i), in parallel ──┐
-//                 └────────────────────── prepare() <────────────────────────────┘
-//                                           │ PreparedSnapshot: all memory is taken, nothing
-//                                           visible └─ commit(): ids and blocks take effect, one
-//                                           release store
+//   SnapshotChange ─┬─ maglev_tables() ──> MaglevTables, fill(i) on several threads ─┐
+//                   └─ prepare() <───────────────────────────────────────────────────┘
+//                        │  PreparedSnapshot: all memory is taken, nothing is visible
+//                        └─ commit(): ids and blocks take effect, one release store
 //
 // maglev_tables(), fill() and prepare() may run on a helper thread; commit() is short and belongs
-// to the control thread. One call at a time, whichever the thread: a change that arrives while
-// another is prepared waits and is merged. prepare() that fails, and a PreparedSnapshot that is
-// dropped, leave everything as it was. Between maglev_tables() and prepare() other changes may be
-// committed: a table that no longer fits is thrown away, and prepare() fills what is missing
-// itself.
+// to the control thread, as everything else here. One call at a time, whichever the thread, and
+// nothing but MaglevTables::fill() while a PreparedSnapshot is at hand: changes that arrive
+// meanwhile are merged into one and wait. SnapshotStore::poll() may be called at any time.
+//
+// prepare() that fails, and a PreparedSnapshot that is dropped, leave everything as it was. Between
+// maglev_tables() and prepare() other changes may be committed: a table that does not fit any more
+// is thrown away, and prepare() fills what is missing by itself.
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "config/model.h"
 #include "control/block_arena.h"
 #include "control/counter_view.h"
 #include "control/error.h"
-#include "control/identity.h"
 #include "control/kernel_state.h"
+#include "control/maglev_tables.h"
+#include "control/next_hop_table.h"
+#include "control/reclaimer.h"
 #include "control/snapshot_store.h"
 #include "dataplane/limits.h"
+#include "dataplane/snapshot.h"
 
 namespace headgate::control {
 
+struct SnapshotModel;
+struct SnapshotDraft;
+
+// A drain: the connections of a backend whose weight is 0 end at a tick. Until its weight is raised
+// again, or the deadline replaced; tick 0 takes it back.
+struct Drain {
+  config::ServiceKey service;
+  config::BackendKey backend;
+  dataplane::Tick deadline = 0;
+};
+
 // What is to be looked at again. The pointers need to live until prepare() has returned.
 struct SnapshotChange {
-  const config::Config* config = nullptr;    // where `settings` and services are taken from
+  const config::Config* config = nullptr;    // where settings, services and drains are taken from
   bool settings = false;                     // time-outs, rates, limits
   bool all_services = false;                 // compares every service: first start and reload
   std::vector<config::ServiceKey> services;  // these only; one that `config` lacks is removed
+  std::vector<Drain> drains;                 // their services are looked at as well
   const KernelState* kernel = nullptr;
   KernelParts kernel_parts;  // what differs in `kernel` from last time
   // VIPs and local addresses that are not to be answered for (another router is master).
   std::optional<std::vector<net::IpAddress>> inactive_addresses;
-  bool reclaim = false;  // gives back ids that reclaimable() found
+  bool reclaim = false;  // gives back the ids that reclaimable() found
   dataplane::Tick now = 0;
 
-  // Adds what `other`, which is later, asks for.
-  void merge(SnapshotChange other);
+  // Adds what `later` asks for; its pointers win where it has them.
+  void merge(SnapshotChange later);
 };
 
-struct WantedNeighbour {
-  uint16_t interface = 0;
-  net::IpAddress address;
-
-  bool operator==(const WantedNeighbour&) const = default;
-  auto operator<=>(const WantedNeighbour&) const = default;
-};
-
-// Maglev tables that a change needs, each in a block of its own that is not visible yet.
-class MaglevTables {
- public:
-  MaglevTables();
-  MaglevTables(MaglevTables&&) noexcept;
-  MaglevTables& operator=(MaglevTables&&) noexcept;
-  ~MaglevTables();
-
-  [[nodiscard]] size_t size() const;
-  // Fills one; each `i` once, from any thread.
-  void fill(size_t i);
-  void fill_all();
-
- private:
-  friend class SnapshotBuilder;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
+// A change that needs commit() alone to be seen. Dropping it takes it back.
 class PreparedSnapshot {
  public:
-  PreparedSnapshot();
   PreparedSnapshot(PreparedSnapshot&&) noexcept;
   PreparedSnapshot& operator=(PreparedSnapshot&&) noexcept;
   ~PreparedSnapshot();
 
-  // Nothing differs from what runs: commit() will publish nothing.
+  // Nothing that workers see differs from what runs: commit() will publish nothing.
   [[nodiscard]] bool empty() const;
   [[nodiscard]] uint64_t new_bytes() const;
   [[nodiscard]] size_t new_blocks() const;
 
  private:
   friend class SnapshotBuilder;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  explicit PreparedSnapshot(std::unique_ptr<SnapshotDraft> draft);
+  std::unique_ptr<SnapshotDraft> draft_;
 };
 
 class SnapshotBuilder {
  public:
-  // All outlive the builder.
-  SnapshotBuilder(dataplane::RegionView region, BlockArena& arena, SnapshotStore& store,
-                  CounterView& counters);
+  // `interfaces`: ports and VLANs by their index as they were set up, with the MAC and MTU that
+  // count while the kernel has no interface for them. The others outlive the builder.
+  SnapshotBuilder(BlockArena& arena, SnapshotStore& store, CounterView& counters,
+                  std::vector<dataplane::Interface> interfaces);
   ~SnapshotBuilder();
   SnapshotBuilder(const SnapshotBuilder&) = delete;
   SnapshotBuilder& operator=(const SnapshotBuilder&) = delete;
@@ -109,14 +98,14 @@ class SnapshotBuilder {
   [[nodiscard]] MaglevTables maglev_tables(const SnapshotChange& change) const;
   [[nodiscard]] std::expected<PreparedSnapshot, Error> prepare(const SnapshotChange& change,
                                                                MaglevTables tables = {});
-  // Publishes, and returns the generation that holds the change: ask SnapshotStore::visible(of it).
+  // Publishes; returns the generation that holds the change: see SnapshotStore::visible().
   uint64_t commit(PreparedSnapshot prepared);
 
   // prepare() and commit() in one, for small changes and tests.
   [[nodiscard]] std::expected<uint64_t, Error> apply(const SnapshotChange& change);
 
   // Whether some removed backend has no connection left, so that a change with `reclaim` is due.
-  // Call it now and then (each second, say) on the control thread.
+  // Call it now and then, each second say.
   [[nodiscard]] bool reclaimable();
 
   // Neighbours that backends and routes need and whose MAC is not known: the kernel is to be asked.
@@ -129,8 +118,18 @@ class SnapshotBuilder {
                                                    const config::BackendKey& backend) const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  [[nodiscard]] std::expected<void, Error> put_all(SnapshotDraft& draft,
+                                                   const SnapshotChange& change,
+                                                   MaglevTables& tables);
+  [[nodiscard]] std::expected<void, Error> put_config(SnapshotDraft& draft,
+                                                      const SnapshotChange& change,
+                                                      MaglevTables& tables);
+
+  BlockArena& arena_;
+  SnapshotStore& store_;
+  CounterView& counters_;
+  std::unique_ptr<SnapshotModel> model_;
+  Reclaimer reclaimer_;
 };
 
 }  // namespace headgate::control

@@ -22,9 +22,9 @@ class SnapshotStore {
   SnapshotStore(const SnapshotStore&) = delete;
   SnapshotStore& operator=(const SnapshotStore&) = delete;
 
-  // Makes `root` the current snapshot with one release store; `retired` are the blocks that only
-  // earlier generations lead to.
-  void publish(dataplane::Offset<dataplane::SnapshotRoot> root, std::vector<Block> retired);
+  // Makes `root`, which says generation() + 1, the current snapshot with one release store;
+  // `retired` are the blocks that only earlier generations lead to. Returns the new generation.
+  uint64_t publish(dataplane::Offset<dataplane::SnapshotRoot> root, std::vector<Block> retired);
 
   // Frees the blocks whose grace period is over. Returns how many generations still wait.
   size_t poll();
@@ -32,12 +32,20 @@ class SnapshotStore {
   // Null before the first. Valid until the next poll() after the next publish().
   [[nodiscard]] const dataplane::SnapshotRoot* current() const;
   [[nodiscard]] uint64_t generation() const { return generation_; }
-  // Whether every worker works by `generation` or a later one, or sleeps and will when it wakes.
-  [[nodiscard]] bool visible(uint64_t generation) const;
-  // The highest generation that is visible.
-  [[nodiscard]] uint64_t visible_generation() const;
+  // The newest generation that poll() found all readers to have reached.
+  [[nodiscard]] uint64_t passed_generation() const { return passed_generation_; }
+  [[nodiscard]] dataplane::GracePeriod& grace() { return grace_; }
+  // Whether all readers have left every generation before this one: each works by it or by a later
+  // one, or sleeps and will when it wakes. The answer to a change can be given.
+  [[nodiscard]] bool visible(uint64_t generation) const {
+    return seen_by_workers(generation) || passed(generation);
+  }
 
  private:
+  // By the workers' own word, which needs no grace period of other readers.
+  [[nodiscard]] bool seen_by_workers(uint64_t generation) const;
+  [[nodiscard]] bool passed(uint64_t generation) const;
+
   struct Retired {
     uint64_t generation;  // the one that no longer needs the blocks
     uint64_t token;

@@ -2,7 +2,7 @@
 //
 //   RegionHeader | snapshot arena | connection table | counters
 //                                                      ├─ ServiceShared, one a service
-//                                                      └─ for each worker: WorkerRow,
+//                                                      └─ for each worker: WorkerCounters,
 //                                                         service rows, backend rows
 //
 // A process that maps the region checks the header before it believes anything else: magic,
@@ -55,7 +55,7 @@ struct RegionHeader {
   uint64_t service_shared;       // offset of ServiceShared[max_services]
   uint64_t worker_rows;          // offset of the first worker's rows
   uint64_t worker_stride_bytes;  // from one worker's rows to the next one's
-  std::array<uint32_t, 12> structure_bytes;
+  std::array<uint32_t, 16> structure_bytes;
   alignas(64) SnapshotCell published;  // written by control, read by every worker
 };
 

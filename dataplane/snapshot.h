@@ -78,7 +78,8 @@ struct ServiceBlock {
   OffsetArray<ServiceBackend> backends;
   // Maglev table: index into `backends`, or 0xffff where no backend has weight. For mh its size is
   // the configured prime; sh and dh choose by such a table too; other services with DR or IPIP
-  // backends have a smaller one, used by the stateless fallback. Empty where there is no use for it.
+  // backends have a smaller one, used by the stateless fallback. Empty where there is no use for
+  // it.
   OffsetArray<uint16_t> maglev;
   OffsetArray<net::IpAddress> local_addresses;  // FULLNAT sources, of the VIP's family
   // Memory for the workers' schedulers, the one part of a block that workers write: an area of
@@ -155,11 +156,13 @@ struct alignas(64) NextHop {
   net::MacAddress destination;  // resolved: the neighbour's MAC
   net::MacAddress source;       // the interface's MAC
   net::IpAddress gateway;       // the neighbour's address
+  uint8_t reserved2[25];
 };
 static_assert(sizeof(NextHop) == 64);
 
 struct NeighbourSlot {  // open addressing from neighbour_hash(); next_hop none: the probe ends here
   net::IpAddress address;
+  uint8_t reserved;
   uint16_t interface;
   uint32_t next_hop;
 };
@@ -175,6 +178,7 @@ struct RouteTarget {
 struct RouteSlot {  // open addressing from route_hash(); length 0xff: the probe ends here
   net::IpAddress prefix;
   uint8_t length;
+  uint8_t reserved[2];
   RouteTarget target;
 };
 inline constexpr uint8_t route_slot_empty = 0xff;
@@ -204,10 +208,12 @@ inline constexpr uint32_t tcp_state_limit = 16;
 struct Settings {
   std::array<uint32_t, tcp_state_limit> timeout_ticks;  // by ConnState
   uint32_t embryonic_timeout_pressure_ticks;            // of embryonic connections under pressure
-  uint32_t embryonic_limit;                             // per worker
+  uint32_t embryonic_limit;                             // connections, all workers together
+  uint32_t embryonic_pressure;                          // where pressure begins, likewise
   uint32_t rst_per_second;                              // originated, per worker
   uint32_t icmp_per_second;
-  uint32_t answers_per_second;  // ARP, ND and echo for VIPs
+  uint32_t answers_per_second;  // ARP and ND for VIPs
+  uint32_t echo_per_second;     // pings of VIPs
   uint8_t routing;     // 1: what belongs to no connection and comes from a backend goes to the twin
   uint8_t conn_reuse;  // 1: a SYN in TIME_WAIT or CLOSE is scheduled anew
   uint8_t sloppy_tcp;  // 1: ACK and FIN without connection are scheduled
@@ -216,7 +222,7 @@ struct Settings {
 
 struct PortEntry {
   uint16_t untagged_interface;  // none16: the port is not ours
-  uint16_t reserved;
+  uint16_t reserved[3];
   OffsetArray<uint16_t> vlan_interfaces;  // 4096 indexes by VLAN id, or empty without VLANs
 };
 inline constexpr uint16_t none16 = 0xffff;

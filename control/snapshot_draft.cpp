@@ -1,0 +1,230 @@
+#include "control/snapshot_draft.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "control/slot_table.h"
+
+namespace headgate::control {
+namespace {
+
+using dataplane::backend_chunk_rows;
+using dataplane::BackendChunk;
+using dataplane::BackendRow;
+
+BackendRow free_row() {
+  BackendRow row{};
+  row.id = dataplane::none;
+  row.next_hop = dataplane::none;
+  return row;
+}
+
+bool is_free(const BackendChunk& chunk) {
+  return std::ranges::all_of(chunk.rows,
+                             [](const BackendRow& row) { return row.id == dataplane::none; });
+}
+
+// The addresses that the workers tell apart, with the flags of each.
+class AddressTable {
+ public:
+  explicit AddressTable(size_t entries) : table_(entries, dataplane::AddressSlot{}) {}
+
+  void add(const net::IpAddress& address, uint8_t flags) {
+    if (address.family == net::Family::none) return;
+    dataplane::AddressSlot& slot = find(address);
+    slot.address = address;
+    slot.flags |= flags;
+  }
+  // Answered by the workers: what is ours, not the kernel's, and not another router's now.
+  void activate(const net::IpAddress& address, const SnapshotDraft& draft) {
+    if (address.family == net::Family::none || draft.network().is_host_address(address) ||
+        std::ranges::binary_search(draft.inactive(), address)) {
+      return;
+    }
+    find(address).flags |= dataplane::address_active;
+  }
+  [[nodiscard]] std::span<const dataplane::AddressSlot> slots() const { return table_.slots(); }
+
+ private:
+  dataplane::AddressSlot& find(const net::IpAddress& address) {
+    return table_.find(dataplane::address_hash(address), [&](const dataplane::AddressSlot& slot) {
+      return slot.address.family == net::Family::none || slot.address == address;
+    });
+  }
+
+  SlotTable<dataplane::AddressSlot> table_;
+};
+
+}  // namespace
+
+SnapshotDraft::~SnapshotDraft() {
+  if (committed) return;
+  model.identity.rollback();
+  model.next_hops.rollback();
+}
+
+const ServiceState& SnapshotDraft::service(uint32_t id) const {
+  static const ServiceState absent;
+  if (const auto found = services.find(id); found != services.end()) return found->second;
+  return id < model.services.size() ? model.services[id] : absent;
+}
+
+ServiceState& SnapshotDraft::edit_service(uint32_t id) {
+  const auto found = services.find(id);
+  if (found != services.end()) return found->second;
+  return services.emplace(id, service(id)).first->second;
+}
+
+const BackendRow& SnapshotDraft::row(uint32_t index) const {
+  static const BackendRow free = free_row();
+  const uint32_t chunk = index / backend_chunk_rows;
+  const uint32_t position = index % backend_chunk_rows;
+  if (const auto found = rows.find(chunk); found != rows.end()) {
+    return found->second->rows[position];
+  }
+  if (chunk >= model.chunks.size() || !model.chunks[chunk]) return free;
+  return reinterpret_cast<const BackendChunk*>(blocks.at(model.chunks[chunk]))->rows[position];
+}
+
+void SnapshotDraft::set_row(uint32_t index, const BackendRow& wanted) {
+  if (std::memcmp(&row(index), &wanted, sizeof(wanted)) == 0) return;
+  const uint32_t chunk = index / backend_chunk_rows;
+  std::unique_ptr<BackendChunk>& staged = rows[chunk];
+  if (!staged) {
+    staged = std::make_unique<BackendChunk>();
+    if (chunk < model.chunks.size() && model.chunks[chunk]) {
+      std::memcpy(staged.get(), blocks.at(model.chunks[chunk]), sizeof(BackendChunk));
+    } else {
+      staged->rows.fill(free_row());
+    }
+  }
+  staged->rows[index % backend_chunk_rows] = wanted;
+}
+
+void SnapshotDraft::clear_row(uint32_t index) {
+  set_row(index, free_row());
+}
+
+void SnapshotDraft::release_backend(uint32_t index) {
+  const uint32_t service_id = model.identity.backend(index).service_id;
+  model.identity.release_backend(index);
+  clear_row(index);
+  marks.next_hops = true;
+  marks.addresses = true;
+  release_service_if_empty(service_id);
+}
+
+void SnapshotDraft::release_service_if_empty(uint32_t id) {
+  const ServiceIdentity& identity = model.identity.service(id);
+  if (identity.state != IdState::removed || identity.backends != 0) return;
+  model.identity.release_service(id);
+  // The serial stays: workers tell the next service with this id from it.
+  ServiceState& state = edit_service(id);
+  const uint32_t serial = state.serial;
+  state = {};
+  state.serial = serial;
+  marks.addresses = true;
+}
+
+std::expected<void, Error> SnapshotDraft::place() {
+  auto done = place_rows();
+  if (done && marks.service_slots) done = place_service_slots();
+  if (done && marks.addresses) done = place_addresses();
+  if (done) done = place_root();
+  return done;
+}
+
+std::expected<void, Error> SnapshotDraft::place_rows() {
+  const uint32_t end = model.identity.backend_end();
+  chunks.resize((end + backend_chunk_rows - 1) / backend_chunk_rows);
+  for (const auto& [number, staged] : rows) {
+    const std::span<const BackendChunk> content(staged.get(), is_free(*staged) ? 0 : 1);
+    if (auto done = blocks.put(chunks[number], std::as_bytes(content)); !done) return done;
+  }
+  std::vector<dataplane::Offset<BackendChunk>> list(chunks.size());
+  std::ranges::transform(chunks, list.begin(), [](const Block& block) {
+    return dataplane::Offset<BackendChunk>{block.offset};
+  });
+  return blocks.put_array(part(Part::chunk_list), root.backend_chunks,
+                          std::span(std::as_const(list)));
+}
+
+std::expected<void, Error> SnapshotDraft::place_service_slots() {
+  size_t count = 0;
+  for_each_service_state(*this,
+                         [&](uint32_t, const ServiceState& state) { count += state.present; });
+  SlotTable<dataplane::ServiceSlot> table(count, {});
+  for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
+    if (!state.present) return;
+    const uint32_t hash =
+        state.key.protocol == 0
+            ? dataplane::service_mark_hash(state.key.firewall_mark, state.key.family)
+            : dataplane::service_key_hash(state.key.address, state.key.protocol,
+                                          net::be16::from_host(state.key.port));
+    dataplane::ServiceSlot& slot =
+        table.find(hash, [](const dataplane::ServiceSlot& candidate) { return !candidate.block; });
+    slot.hash = hash;
+    slot.block = {state.block.offset};
+  });
+  return blocks.put_array(part(Part::service_slots), root.service_slots, table.slots());
+}
+
+std::expected<void, Error> SnapshotDraft::place_addresses() {
+  const auto& host = network().host_addresses();
+  const auto& shared = forwarding().local_addresses;
+  size_t entries = host.size() + shared.size() + model.identity.backend_end();
+  for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
+    entries += 1 + state.local_addresses.size();
+  });
+  AddressTable table(entries);
+  const auto add_ours = [&](const net::IpAddress& address, dataplane::AddressFlag flag) {
+    table.add(address, flag);
+    table.activate(address, *this);
+  };
+  for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
+    add_ours(state.key.address, dataplane::address_vip);
+    for (const auto& local : state.local_addresses)
+      add_ours(local, dataplane::address_local);
+  });
+  for (const auto& local : shared)
+    add_ours(local, dataplane::address_local);
+  for (const auto& address : host)
+    table.add(address, dataplane::address_host);
+  for (uint32_t index = 0; index < model.identity.backend_end(); ++index) {
+    const BackendRow& backend = row(index);
+    if (backend.id != dataplane::none) table.add(backend.address, dataplane::address_backend);
+  }
+  return blocks.put_array(part(Part::address_slots), root.address_slots, table.slots());
+}
+
+std::expected<void, Error> SnapshotDraft::place_root() {
+  root.generation = model.generation;
+  differs = model.generation == 0 || !blocks.empty() ||
+            std::memcmp(&root, &model.root, sizeof(root)) != 0;
+  if (!differs) return {};
+  root.generation = generation;
+  return blocks.put(part(Part::root), std::as_bytes(std::span(&root, 1)));
+}
+
+std::vector<Block> SnapshotDraft::commit() {
+  if (differs) model.generation = generation;
+  model.root = root;
+  model.parts = parts;
+  model.chunks = std::move(chunks);
+  if (model.services.size() < model.identity.service_end()) {
+    model.services.resize(model.identity.service_end());
+  }
+  for (auto& [id, state] : services)
+    model.services[id] = std::move(state);
+  if (new_network) model.network = std::move(*new_network);
+  if (new_inactive) model.inactive = std::move(*new_inactive);
+  if (new_forwarding) model.forwarding = std::move(*new_forwarding);
+  if (new_wanted) model.wanted = std::move(*new_wanted);
+  model.identity.commit(generation);
+  model.next_hops.commit();
+  committed = true;
+  return blocks.commit();
+}
+
+}  // namespace headgate::control
