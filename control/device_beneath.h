@@ -6,9 +6,9 @@
 //   - IPv6 is off on it (disable_ipv6), so that it sends no solicitations of its own
 //   - a clsact filter drops what the kernel would receive: behind AF_PACKET's tap and XDP, in front
 //     of IP, bridges and everything else
-//   - GRO, LRO, TSO, GSO and checksum offload are off, where the device can: frames must arrive as
-//     they were on the wire
+//   - GRO, LRO and the removal of VLAN tags are off: frames must arrive as they were on the wire
 //   - it is up, in promiscuous or all-multicast mode
+//   - for AF_XDP it spreads traffic over no more queues than the port has sockets for
 // What was changed is written to STATE_DIR/beneath-INTERFACE before the change, undone on release,
 // and, after a kill, undone by recover_devices() of the next start.
 #pragma once
@@ -25,10 +25,11 @@
 namespace headgate::control {
 
 struct BeneathOptions {
-  std::string interface;
-  std::string state_dir;  // the daemon's run directory; exists
+  std::string interface{};
+  std::string state_dir{};  // the daemon's run directory; exists
   bool promiscuous = false;
-  std::optional<uint16_t> mtu;  // empty: as it is
+  std::optional<uint16_t> mtu{};            // empty: as it is
+  std::optional<uint16_t> af_xdp_queues{};  // wanted by an AF_XDP port; empty: an AF_PACKET port
 };
 
 class DeviceBeneath {

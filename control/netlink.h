@@ -20,16 +20,9 @@
 
 #include "control/error.h"
 #include "control/kernel_state.h"
+#include "control/netlink_decode.h"
 
 namespace headgate::control {
-
-// A neighbour that the data plane sends to.
-struct NeighbourKey {
-  uint16_t interface = 0;  // our index
-  net::IpAddress address;
-  bool operator==(const NeighbourKey&) const = default;
-  auto operator<=>(const NeighbourKey&) const = default;
-};
 
 class KernelMirror {
  public:

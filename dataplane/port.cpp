@@ -301,6 +301,7 @@ std::expected<void, Error> Port::set_up_queues(const PortQueues& queues,
     errno = 0;
     const int code = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool);
     if (code != 0) {
+      beyond_repair_ = options_.kind == PortKind::af_xdp;
       return std::unexpected(
           port_error(options_, "receive queue", code,
                      options_.kind == PortKind::af_xdp
@@ -388,7 +389,8 @@ PortStats Port::stats() const {
 }
 
 Port::~Port() {
-  if (id_ == no_port) return;
+  // After a failed queue the AF_XDP driver of DPDK 22.11 would free it again.
+  if (id_ == no_port || beyond_repair_) return;
   stop();
   rte_eth_dev_close(id_);
   if (options_.kind != PortKind::pci) rte_eal_hotplug_remove("vdev", dpdk_name_.c_str());

@@ -25,15 +25,15 @@ struct rte_eth_dev_info;
 namespace headgate::dataplane {
 
 struct PortOptions {
-  std::string name;  // of the configuration, for messages
+  std::string name{};  // of the configuration, for messages
   PortKind kind = PortKind::af_packet;
-  std::string device;           // PCI address, kernel interface, or vdev arguments
-  uint16_t queues = 1;          // wanted of each direction: the number of workers as a rule
-  uint16_t rx_descriptors = 0;  // 0: 1024, or the driver's liking
-  uint16_t tx_descriptors = 0;  // 0: likewise
-  std::optional<uint16_t> mtu;  // of layer 3; empty: the device's
+  std::string device{};           // PCI address, kernel interface, or vdev arguments
+  uint16_t queues = 1;            // wanted of each direction: the number of workers as a rule
+  uint16_t rx_descriptors = 0;    // 0: 1024, or the driver's liking
+  uint16_t tx_descriptors = 0;    // 0: likewise
+  std::optional<uint16_t> mtu{};  // of layer 3; empty: the device's
   bool promiscuous = false;
-  std::vector<uint8_t> rss_key;  // empty: the driver's
+  std::vector<uint8_t> rss_key{};  // empty: the driver's
 };
 
 // Receive side scaling as the port really does it, for FULLNAT's choice of source ports. Toeplitz
@@ -120,6 +120,7 @@ class Port {
   int socket_ = 0;
   bool started_ = false;
   bool ever_started_ = false;
+  bool beyond_repair_ = false;       // not to be closed: the process ends anyway
   std::vector<int> packet_sockets_;  // AF_PACKET: the driver's, one per queue
   mutable uint64_t packet_drops_ = 0;
   net::MacAddress mac_;

@@ -17,8 +17,8 @@
 namespace headgate::dataplane {
 
 struct TapOptions {
-  std::string name;  // at most 15 characters
-  net::MacAddress mac;
+  std::string name{};  // at most 15 characters
+  net::MacAddress mac{};
   uint16_t mtu = 1500;
 };
 
