@@ -1,5 +1,6 @@
 #include "control/block_transaction.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -27,6 +28,16 @@ std::expected<void, Error> BlockTransaction::put(Block& block, std::span<const s
 std::expected<void, Error> BlockTransaction::replace(Block& block, uint64_t bytes) {
   const auto allocated = arena_.allocate(bytes);
   if (!allocated) return std::unexpected(allocated.error());
+  adopt(block, *allocated);
+  return {};
+}
+
+std::expected<void, Error> BlockTransaction::copy(Block& block, uint64_t bytes) {
+  const auto allocated = arena_.allocate(bytes);
+  if (!allocated) return std::unexpected(allocated.error());
+  const uint64_t kept = std::min(block.bytes, bytes);
+  if (kept != 0) std::memcpy(at(*allocated), at(block), kept);
+  std::memset(at(*allocated) + kept, 0, bytes - kept);
   adopt(block, *allocated);
   return {};
 }

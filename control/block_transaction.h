@@ -37,6 +37,15 @@ class BlockTransaction {
   }
   // Makes `block` a new one of `bytes`, without content.
   [[nodiscard]] std::expected<void, Error> replace(Block& block, uint64_t bytes);
+  // Makes `block` a new one of so many elements that begins with what it held, zeros behind. For
+  // large blocks of which little changes; the elements may be written until commit().
+  template <typename T>
+  [[nodiscard]] std::expected<std::span<T>, Error> replace_with_copy(
+      Block& block, dataplane::OffsetArray<T>& array, size_t count) {
+    if (auto done = copy(block, count * sizeof(T)); !done) return std::unexpected(done.error());
+    array = {.first = {block.offset}, .count = static_cast<uint32_t>(count)};
+    return std::span<T>(reinterpret_cast<T*>(at(block)), count);
+  }
   // Makes `block` one that was allocated elsewhere and is the transaction's from now on.
   void adopt(Block& block, const Block& allocated);
   void drop(Block& block);
@@ -48,10 +57,18 @@ class BlockTransaction {
     return arena_.region().base() + block.offset;
   }
 
+  template <typename T>
+  [[nodiscard]] std::span<const T> elements(const Block& block) const {
+    if (!block) return {};
+    return {reinterpret_cast<const T*>(at(block)), block.bytes / sizeof(T)};
+  }
+
   // The new blocks stay; returns those that nothing of the new snapshot leads to.
   [[nodiscard]] std::vector<Block> commit();
 
  private:
+  [[nodiscard]] std::expected<void, Error> copy(Block& block, uint64_t bytes);
+
   BlockArena& arena_;
   std::unordered_map<uint64_t, uint64_t> added_;  // offset, bytes
   std::vector<Block> retired_;

@@ -46,13 +46,13 @@ void undo(std::vector<Change>& journal, std::vector<Record>& records, Keys& keys
 
 }  // namespace
 
-size_t IdentityTable::Hash::operator()(const config::ServiceKey& key) const noexcept {
+size_t IdentityTable::Hash::operator()(const config::ServiceKey& key) const {
   const uint64_t rest = uint64_t{key.firewall_mark} << 32 | uint64_t{key.port} << 16 |
                         uint64_t{key.protocol} << 8 | static_cast<uint8_t>(key.family);
   return dataplane::mix_hash(rest ^ uint64_t{dataplane::address_hash(key.address)} << 7);
 }
 
-size_t IdentityTable::Hash::operator()(const BackendKeyOfService& key) const noexcept {
+size_t IdentityTable::Hash::operator()(const BackendKeyOfService& key) const {
   const uint64_t rest = uint64_t{key.service_id} << 16 | key.key.port;
   return dataplane::mix_hash(rest ^ uint64_t{dataplane::address_hash(key.key.address)} << 32);
 }

@@ -109,9 +109,10 @@ class IdentityTable {
     config::BackendKey key;
     bool operator==(const BackendKeyOfService&) const = default;
   };
+  // Without noexcept the library keeps the hash in the node, which spares a second look at the key.
   struct Hash {
-    size_t operator()(const config::ServiceKey& key) const noexcept;
-    size_t operator()(const BackendKeyOfService& key) const noexcept;
+    size_t operator()(const config::ServiceKey& key) const;
+    size_t operator()(const BackendKeyOfService& key) const;
   };
   struct Released {
     uint64_t generation;

@@ -108,9 +108,9 @@ std::shared_ptr<const NetworkView::Routes> NetworkView::make_routes(const Kernel
   routes->by_prefix.reserve(state.routes.size());
   for (const KernelRoute& kernel : state.routes) {
     const auto index = static_cast<uint32_t>(routes->list.size());
-    if (!routes->by_prefix.emplace(kernel.prefix, index).second) continue;
-    routes->list.emplace_back(kernel.prefix, route_of(kernel, interfaces));
-    const Route& route = routes->list.back().second;
+    routes->by_prefix.emplace(kernel.prefix, index);
+    const Route& route =
+        routes->list.emplace_back(kernel.prefix, route_of(kernel, interfaces)).second;
     if (route.kind == RouteKind::gateway) {
       routes->gateways.push_back({route.interface, route.mtu_limit, route.gateway});
     }

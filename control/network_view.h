@@ -15,11 +15,11 @@
 
 namespace headgate::control {
 
-struct AddressHash {
-  size_t operator()(const net::IpAddress& address) const noexcept {
+struct AddressHash {  // not noexcept: see IdentityTable::Hash
+  size_t operator()(const net::IpAddress& address) const {
     return dataplane::address_hash(address);
   }
-  size_t operator()(const net::Prefix& prefix) const noexcept {
+  size_t operator()(const net::Prefix& prefix) const {
     return dataplane::route_hash(prefix.address, prefix.length);
   }
 };
@@ -61,8 +61,9 @@ class NetworkView {
     uint16_t mtu_limit = 0;
     net::IpAddress gateway;
     net::IpAddress source;
+    bool operator==(const Route&) const = default;
   };
-  // By prefix, in the kernel state's order.
+  // One for each prefix, in the order of the prefixes, as the kernel's state has them.
   [[nodiscard]] const std::vector<std::pair<net::Prefix, Route>>& routes() const {
     return routes_->list;
   }

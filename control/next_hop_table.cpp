@@ -4,7 +4,7 @@
 
 namespace headgate::control {
 
-size_t NextHopTable::Hash::operator()(const NextHopKey& key) const noexcept {
+size_t NextHopTable::Hash::operator()(const NextHopKey& key) const {
   return dataplane::mix_hash(dataplane::neighbour_hash(key.gateway, key.interface) |
                              uint64_t{key.mtu_limit} << 32);
 }
@@ -36,6 +36,13 @@ bool NextHopTable::is_going(uint32_t index) const {
   return index < going_.size() && going_[index];
 }
 
+uint32_t NextHopTable::live_end() const {
+  uint32_t live = end();
+  while (live > next_hop_fixed_rows && is_free(live - 1))
+    --live;
+  return live;
+}
+
 void NextHopTable::commit() {
   for (uint32_t index = next_hop_fixed_rows; index < going_.size(); ++index) {
     if (!going_[index]) continue;
@@ -45,6 +52,10 @@ void NextHopTable::commit() {
   }
   going_.clear();
   added_.clear();
+  if (const uint32_t live = live_end(); live != end()) {
+    keys_.resize(live);
+    std::erase_if(free_, [live](uint32_t index) { return index >= live; });
+  }
 }
 
 void NextHopTable::rollback() {

@@ -47,22 +47,31 @@ class NextHopTable {
   // Gateway's family none: a fixed row, or free.
   [[nodiscard]] const NextHopKey& key(uint32_t index) const { return keys_[index]; }
 
+  // Rows that use() allocated since the last commit().
+  [[nodiscard]] const std::vector<uint32_t>& added() const { return added_; }
+
   // Frees the rows whose `used` is false, when the change is committed.
   void sweep(const std::vector<bool>& used);
   [[nodiscard]] bool is_going(uint32_t index) const;
+  // Free rows from here on need not be in the snapshot.
+  [[nodiscard]] uint32_t live_end() const;
+  [[nodiscard]] bool is_free(uint32_t index) const {
+    return keys_[index].gateway.family == net::Family::none || is_going(index);
+  }
 
   // What use() and sweep() did since the last commit() takes effect, or is taken back.
   void commit();
   void rollback();
 
  private:
+  // Not noexcept: see IdentityTable::Hash.
   struct Hash {
-    size_t operator()(const NextHopKey& key) const noexcept;
+    size_t operator()(const NextHopKey& key) const;
   };
 
   std::vector<NextHopKey> keys_;
   std::unordered_map<NextHopKey, uint32_t, Hash> indexes_;
-  std::deque<uint32_t> free_;
+  std::deque<uint32_t> free_;    // the longest free first
   std::vector<uint32_t> added_;  // since the last commit()
   std::vector<bool> going_;      // by index, since the last commit(); may be shorter
 };

@@ -10,26 +10,20 @@
 
 namespace headgate::control {
 
+// The first slot from `hash` on that is free or what is looked for; `fits` tells.
+template <typename Slot, typename Fits>
+[[nodiscard]] Slot& find_slot(std::span<Slot> slots, uint32_t hash, Fits fits) {
+  const size_t mask = slots.size() - 1;
+  size_t i = hash & mask;
+  while (!fits(slots[i]))
+    i = (i + 1) & mask;
+  return slots[i];
+}
+
+// Slots for so many entries; all free, which `empty` says. No entries: no table.
 template <typename Slot>
-class SlotTable {
- public:
-  // For up to so many entries; free slots hold `empty`. No entries: no table.
-  SlotTable(size_t entries, const Slot& empty)
-      : slots_(entries == 0 ? 0 : std::bit_ceil(2 * entries), empty) {}
-
-  // The first slot from `hash` on that is free or what is looked for.
-  template <typename Fits>
-  [[nodiscard]] Slot& find(uint32_t hash, Fits fits) {
-    const size_t mask = slots_.size() - 1;
-    size_t i = hash & mask;
-    while (!fits(slots_[i]))
-      i = (i + 1) & mask;
-    return slots_[i];
-  }
-  [[nodiscard]] std::span<const Slot> slots() const { return slots_; }
-
- private:
-  std::vector<Slot> slots_;
-};
+[[nodiscard]] std::vector<Slot> make_slots(size_t entries, const Slot& empty) {
+  return std::vector<Slot>(entries == 0 ? 0 : std::bit_ceil(2 * entries), empty);
+}
 
 }  // namespace headgate::control

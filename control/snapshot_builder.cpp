@@ -7,6 +7,7 @@
 
 #include "control/snapshot_draft.h"
 #include "control/snapshot_network.h"
+#include "control/snapshot_next_hops.h"
 #include "control/snapshot_services.h"
 #include "control/snapshot_settings.h"
 

@@ -28,7 +28,7 @@ bool is_free(const BackendChunk& chunk) {
 // The addresses that the workers tell apart, with the flags of each.
 class AddressTable {
  public:
-  explicit AddressTable(size_t entries) : table_(entries, dataplane::AddressSlot{}) {}
+  explicit AddressTable(std::span<dataplane::AddressSlot> slots) : slots_(slots) {}
 
   void add(const net::IpAddress& address, uint8_t flags) {
     if (address.family == net::Family::none) return;
@@ -44,16 +44,16 @@ class AddressTable {
     }
     find(address).flags |= dataplane::address_active;
   }
-  [[nodiscard]] std::span<const dataplane::AddressSlot> slots() const { return table_.slots(); }
 
  private:
   dataplane::AddressSlot& find(const net::IpAddress& address) {
-    return table_.find(dataplane::address_hash(address), [&](const dataplane::AddressSlot& slot) {
-      return slot.address.family == net::Family::none || slot.address == address;
-    });
+    return find_slot(slots_, dataplane::address_hash(address),
+                     [&](const dataplane::AddressSlot& slot) {
+                       return slot.address.family == net::Family::none || slot.address == address;
+                     });
   }
 
-  SlotTable<dataplane::AddressSlot> table_;
+  std::span<dataplane::AddressSlot> slots_;
 };
 
 }  // namespace
@@ -131,6 +131,7 @@ std::expected<void, Error> SnapshotDraft::place() {
   auto done = place_rows();
   if (done && marks.service_slots) done = place_service_slots();
   if (done && marks.addresses) done = place_addresses();
+  if (done && !marks.addresses && !added_backends.empty()) done = place_added_addresses();
   if (done) done = place_root();
   return done;
 }
@@ -154,7 +155,7 @@ std::expected<void, Error> SnapshotDraft::place_service_slots() {
   size_t count = 0;
   for_each_service_state(*this,
                          [&](uint32_t, const ServiceState& state) { count += state.present; });
-  SlotTable<dataplane::ServiceSlot> table(count, {});
+  std::vector<dataplane::ServiceSlot> slots = make_slots(count, dataplane::ServiceSlot{});
   for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
     if (!state.present) return;
     const uint32_t hash =
@@ -163,11 +164,13 @@ std::expected<void, Error> SnapshotDraft::place_service_slots() {
             : dataplane::service_key_hash(state.key.address, state.key.protocol,
                                           net::be16::from_host(state.key.port));
     dataplane::ServiceSlot& slot =
-        table.find(hash, [](const dataplane::ServiceSlot& candidate) { return !candidate.block; });
+        find_slot(std::span(slots), hash,
+                  [](const dataplane::ServiceSlot& candidate) { return !candidate.block; });
     slot.hash = hash;
     slot.block = {state.block.offset};
   });
-  return blocks.put_array(part(Part::service_slots), root.service_slots, table.slots());
+  return blocks.put_array(part(Part::service_slots), root.service_slots,
+                          std::span<const dataplane::ServiceSlot>(slots));
 }
 
 std::expected<void, Error> SnapshotDraft::place_addresses() {
@@ -177,7 +180,8 @@ std::expected<void, Error> SnapshotDraft::place_addresses() {
   for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
     entries += 1 + state.local_addresses.size();
   });
-  AddressTable table(entries);
+  std::vector<dataplane::AddressSlot> slots = make_slots(entries, dataplane::AddressSlot{});
+  AddressTable table(slots);
   const auto add_ours = [&](const net::IpAddress& address, dataplane::AddressFlag flag) {
     table.add(address, flag);
     table.activate(address, *this);
@@ -195,7 +199,24 @@ std::expected<void, Error> SnapshotDraft::place_addresses() {
     const BackendRow& backend = row(index);
     if (backend.id != dataplane::none) table.add(backend.address, dataplane::address_backend);
   }
-  return blocks.put_array(part(Part::address_slots), root.address_slots, table.slots());
+  return blocks.put_array(part(Part::address_slots), root.address_slots,
+                          std::span<const dataplane::AddressSlot>(slots));
+}
+
+// With ten thousands of backends one more must not cost a walk through all of them.
+std::expected<void, Error> SnapshotDraft::place_added_addresses() {
+  const auto running = blocks.elements<dataplane::AddressSlot>(part(Part::address_slots));
+  const auto used = static_cast<size_t>(std::ranges::count_if(
+      running, [](const auto& slot) { return slot.address.family != net::Family::none; }));
+  if (2 * (used + added_backends.size()) > running.size()) return place_addresses();
+  const auto slots =
+      blocks.replace_with_copy(part(Part::address_slots), root.address_slots, running.size());
+  if (!slots) return std::unexpected(slots.error());
+  AddressTable table(*slots);
+  for (const uint32_t index : added_backends) {
+    table.add(row(index).address, dataplane::address_backend);
+  }
+  return {};
 }
 
 std::expected<void, Error> SnapshotDraft::place_root() {
@@ -221,6 +242,7 @@ std::vector<Block> SnapshotDraft::commit() {
   if (new_inactive) model.inactive = std::move(*new_inactive);
   if (new_forwarding) model.forwarding = std::move(*new_forwarding);
   if (new_wanted) model.wanted = std::move(*new_wanted);
+  if (new_known_rows) model.known_rows = std::move(*new_known_rows);
   model.identity.commit(generation);
   model.next_hops.commit();
   committed = true;

@@ -78,6 +78,7 @@ struct SnapshotModel {
   std::vector<ServiceState> services;  // by service id
   NetworkView network;
   NextHopTable next_hops;
+  std::vector<bool> known_rows;  // next hops whose neighbour the kernel knows; may be shorter
   std::vector<net::IpAddress> inactive;  // sorted
   config::Forwarding forwarding;
   std::vector<WantedNeighbour> wanted;
@@ -86,7 +87,8 @@ struct SnapshotModel {
 // What a change has made necessary.
 struct DraftMarks {
   bool service_slots = false;
-  bool addresses = false;
+  bool addresses = false;  // by more than the added backends
+  bool interfaces = false;
   bool next_hops = false;  // rows came, went or changed
 };
 
@@ -112,6 +114,7 @@ struct SnapshotDraft {
   DraftMarks marks;
   bool differs = false;  // from what runs, as far as workers can see; known after place()
   bool committed = false;
+  std::vector<uint32_t> added_backends;    // whose addresses are new, by this change
   std::vector<uint32_t> removed_backends;  // by this change
 
   std::unordered_map<uint32_t, ServiceState> services;  // those that differ, by id
@@ -120,6 +123,7 @@ struct SnapshotDraft {
   std::optional<std::vector<net::IpAddress>> new_inactive;
   std::optional<config::Forwarding> new_forwarding;
   std::optional<std::vector<WantedNeighbour>> new_wanted;
+  std::optional<std::vector<bool>> new_known_rows;
 
   [[nodiscard]] Block& part(Part which) { return parts[static_cast<size_t>(which)]; }
   [[nodiscard]] const NetworkView& network() const {
@@ -153,6 +157,7 @@ struct SnapshotDraft {
   [[nodiscard]] std::expected<void, Error> place_rows();
   [[nodiscard]] std::expected<void, Error> place_service_slots();
   [[nodiscard]] std::expected<void, Error> place_addresses();
+  [[nodiscard]] std::expected<void, Error> place_added_addresses();
   [[nodiscard]] std::expected<void, Error> place_root();
 };
 

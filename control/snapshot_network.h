@@ -1,4 +1,4 @@
-// Interfaces, routes, next hops and neighbours in a snapshot's draft.
+// Ports, interfaces and routes in a snapshot's draft.
 #pragma once
 
 #include <expected>
@@ -15,9 +15,5 @@ namespace headgate::control {
 // The ports and interfaces as they were set up: with the first snapshot, before any kernel state.
 [[nodiscard]] std::expected<void, Error> put_ports(SnapshotDraft& draft);
 [[nodiscard]] std::expected<void, Error> put_interfaces(SnapshotDraft& draft);
-
-// The rows of all neighbours that the draft's backends, routes and neighbours refer to, and the
-// list of those that are wanted. When all else is in the draft.
-[[nodiscard]] std::expected<void, Error> put_next_hops(SnapshotDraft& draft);
 
 }  // namespace headgate::control

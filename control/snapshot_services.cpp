@@ -140,9 +140,10 @@ std::expected<uint32_t, Error> ServiceStage::put_backend(uint32_t service_id,
                                                          const config::Backend& backend) {
   IdentityTable& identity = draft_.model.identity;
   const config::BackendKey key = config::key_of(backend);
-  if (!identity.find_backend(service_id, key)) draft_.marks.addresses = true;
+  const bool is_new = !identity.find_backend(service_id, key);
   const auto index = identity.use_backend(service_id, key);
   if (!index) return index;
+  if (is_new) draft_.added_backends.push_back(*index);
 
   BackendIdentity wanted = identity.backend(*index);
   wanted.drain_deadline_s = backend.drain_deadline_s;

@@ -36,7 +36,8 @@ class SnapshotNetwork : public testing::Test {
     control::KernelRoute route;
     route.prefix = prefix(to);
     route.kind = kind;
-    return kernel_.routes.emplace_back(route);
+    const auto place = std::ranges::lower_bound(kernel_.routes, route);
+    return *kernel_.routes.insert(place, route);
   }
 
   SnapshotFixture fixture_;
