@@ -53,7 +53,7 @@ ipv6_of() {
 testbed_begin() {
   local topology=$1 servers=${2:-2}
   need_root
-  testbed_dir=$(mktemp -d /tmp/hg-XXXXXX)
+  testbed_dir=$(mktemp -d "${TMPDIR:-/tmp}/hg-XXXXXX")
   # The directory's random part makes the namespaces' names unique too.
   testbed_id=${testbed_dir##*/}
   chmod 755 "$testbed_dir"
@@ -114,7 +114,7 @@ testbed_destroy() {
   for name in "${names[@]}"; do
     ip netns delete "$name"
   done
-  rm -rf "/tmp/$id"
+  rm -rf "${TMPDIR:-/tmp}/$id"
 }
 
 add_host() {
