@@ -17,15 +17,15 @@
 namespace headgate::control {
 
 struct BeneathState {
-  std::string interface;
-  int index = 0;                      // the kernel's; another one under the same name is left alone
-  bool made_clsact = false;           // else only the filter is taken away
-  bool xdp = false;                   // an XDP program of ours may be on it
-  bool enabled_ipv6 = false;          // IPv6 was on
-  uint16_t added_flags = 0;           // IFF_UP, IFF_PROMISC, IFF_ALLMULTI that were not set
-  std::optional<uint16_t> mtu;        // before
-  std::vector<std::string> features;  // that were on
-  std::optional<KernelDevice::Channels> channels;  // before
+  std::string interface{};
+  int index = 0;                  // the kernel's; another one under the same name is left alone
+  bool made_clsact = false;       // else only the filter is taken away
+  bool xdp = false;               // an XDP program of ours may be on it
+  bool enabled_ipv6 = false;      // IPv6 was on
+  uint16_t added_flags = 0;       // IFF_UP, IFF_PROMISC, IFF_ALLMULTI that were not set
+  std::optional<uint16_t> mtu{};  // before
+  std::vector<std::string> features{};               // that were on
+  std::optional<KernelDevice::Channels> channels{};  // before
 
   bool operator==(const BeneathState&) const = default;
 };

@@ -20,10 +20,11 @@ std::chrono::milliseconds spread(const NeighbourKey& neighbour, std::chrono::mil
 bool NeighbourKeeper::ask(const NeighbourKey& neighbour, Clock::time_point now) {
   const auto found = asked_.find(neighbour);
   if (found != asked_.end() && now - found->second < repeat_interval) return false;
-  if (asked_.size() >= max_asked) {
+  if (asked_.size() >= max_asked && now >= next_purge_) {
     std::erase_if(asked_, [&](const auto& entry) { return now - entry.second >= repeat_interval; });
-    if (asked_.size() >= max_asked) return false;
+    next_purge_ = now + turn_interval;  // under a scan it would be each time, in vain
   }
+  if (asked_.size() >= max_asked) return false;
   asked_[neighbour] = now;
   return true;
 }

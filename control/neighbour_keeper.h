@@ -47,6 +47,7 @@ class NeighbourKeeper {
   std::map<NeighbourKey, Clock::time_point> kept_;
   std::set<std::pair<Clock::time_point, NeighbourKey>> queue_;  // the same, by time
   std::map<NeighbourKey, Clock::time_point> asked_;
+  Clock::time_point next_purge_{};
   Clock::time_point not_before_{};
 };
 

@@ -28,7 +28,7 @@ constexpr auto max_dump_time = std::chrono::seconds(10);
 constexpr auto open_time = std::chrono::seconds(30);
 constexpr int receive_buffer = 8 * 1024 * 1024;
 // A few milliseconds of work: dumps come in datagrams of 32 kB, notifications in small ones.
-constexpr ssize_t bytes_per_poll = 512 * 1024;
+constexpr ssize_t bytes_per_poll = 512L * 1024;
 constexpr int datagrams_per_poll = 1024;
 
 enum Kind : uint8_t { links, addresses, routes, neighbours };
@@ -96,7 +96,7 @@ struct KernelMirror::Impl {
   Descriptor events{netlink_socket()};
   Descriptor requests{netlink_socket()};
   Descriptor epoll{epoll_create1(EPOLL_CLOEXEC)};
-  std::vector<uint64_t> buffer = std::vector<uint64_t>(64 * 1024 / sizeof(uint64_t));
+  std::vector<uint64_t> buffer = std::vector<uint64_t>(65536 / sizeof(uint64_t));
 
   // What is known, by kind; `state` is what was handed out last.
   std::vector<KernelInterface> known_links;
