@@ -10,9 +10,6 @@ namespace {
 
 using dataplane::PortKind;
 
-constexpr uint16_t default_mtu = 1500;
-constexpr uint16_t default_descriptors = 1024;
-
 Error from_dataplane(const dataplane::Error& error) {
   return {error.text()};
 }
@@ -32,28 +29,37 @@ uint16_t wanted_queues(const config::Port& port, uint16_t workers) {
   return std::min(port.queues.value_or(workers), workers);
 }
 
+dataplane::PortOptions options_of(const config::Port& port, uint16_t workers) {
+  dataplane::PortOptions options;
+  options.name = port.name;
+  options.kind = kind_of(port);
+  options.device = device_of(port);
+  options.queues = wanted_queues(port, workers);
+  options.rx_descriptors = port.rx_descriptors.value_or(0);
+  options.tx_descriptors = port.tx_descriptors.value_or(0);
+  options.mtu = port.mtu;
+  options.promiscuous = port.promiscuous;
+  options.rss_key = port.rss_key.value_or(std::vector<uint8_t>{});
+  return options;
+}
+
 // Memory has to be asked for before the ports are there to say what they need.
 uint32_t memory_mb(const config::Config& config, uint16_t workers) {
   if (config.memory.memory_mb) return *config.memory.memory_mb;
   std::vector<dataplane::PoolDemand> demands;
   std::vector<PortKind> kinds;
-  uint32_t frame = default_mtu;
+  uint32_t buffer = dataplane::PoolOptions{}.buffer_size;
   for (const config::Port& port : config.ports) {
-    const uint16_t queues = wanted_queues(port, workers);
+    const auto needs = dataplane::expected_needs(options_of(port, workers));
     kinds.push_back(kind_of(port));
-    demands.push_back({.kind = kind_of(port),
-                       .rx_queues = queues,
-                       .tx_queues = queues,
-                       .rx_descriptors = port.rx_descriptors.value_or(default_descriptors),
-                       .tx_descriptors = port.tx_descriptors.value_or(default_descriptors)});
-    frame = std::max<uint32_t>(frame, port.mtu.value_or(default_mtu));
+    demands.push_back(needs.demand);
+    buffer = std::max(buffer, needs.buffer_size);
   }
   uint32_t mbufs = dataplane::mbufs_needed(demands, workers);
   if (config.memory.mbufs_per_port) {
     mbufs = std::max<uint32_t>(
         mbufs, *config.memory.mbufs_per_port * static_cast<uint32_t>(config.ports.size()));
   }
-  const uint32_t buffer = std::max<uint32_t>(2048, (frame + 63) / 64 * 64 + 64);
   return dataplane::estimate_memory_mb(mbufs, dataplane::choose_pool_layout(kinds), buffer);
 }
 
@@ -166,17 +172,7 @@ std::expected<void, Error> PortSet::start_dpdk(const config::Config& config, uin
 std::expected<void, Error> PortSet::open_ports(const config::Config&, uint16_t workers) {
   std::vector<dataplane::PortLimits> limits;
   for (PortEntry& entry : ports_) {
-    dataplane::PortOptions options;
-    options.name = entry.config.name;
-    options.kind = kind_of(entry.config);
-    options.device = device_of(entry.config);
-    options.queues = wanted_queues(entry.config, workers);
-    options.rx_descriptors = entry.config.rx_descriptors.value_or(0);
-    options.tx_descriptors = entry.config.tx_descriptors.value_or(0);
-    options.mtu = entry.config.mtu;
-    options.promiscuous = entry.config.promiscuous;
-    options.rss_key = entry.config.rss_key.value_or(std::vector<uint8_t>{});
-    auto port = dataplane::Port::open(options);
+    auto port = dataplane::Port::open(options_of(entry.config, workers));
     if (!port) return std::unexpected(from_dataplane(port.error()));
     entry.port = std::move(*port);
     limits.push_back(entry.port->limits());

@@ -72,6 +72,30 @@ uint32_t ring_frame_size(uint16_t mtu) {
   return needed <= page ? std::bit_ceil(needed) : (needed + page - 1) / page * page;
 }
 
+uint16_t wanted_mtu(const PortOptions& options) {
+  if (options.mtu) return *options.mtu;
+  return on_kernel_interface(options.kind) ? interface_mtu(options.device) : uint16_t{1500};
+}
+
+uint32_t buffer_size_for(PortKind kind, uint16_t mtu) {
+  const uint32_t frame = std::max<uint32_t>(mtu + frame_overhead, 1522);
+  switch (kind) {
+    // The driver insists on a buffer as large as the ring's frame.
+    case PortKind::af_packet:
+      return ring_frame_size(mtu);
+    case PortKind::af_xdp:
+      return std::max<uint32_t>(frame + xdp_headroom, 2048);
+    // Drivers round the size down to whole kilobytes.
+    default:
+      return (frame + 1023) / 1024 * 1024;
+  }
+}
+
+uint16_t descriptors(PortKind kind, uint16_t wanted) {
+  if (kind != PortKind::af_xdp) return wanted != 0 ? wanted : default_descriptors;
+  return wanted != 0 ? std::bit_ceil(std::min<uint16_t>(wanted, 16384)) : af_xdp_descriptors;
+}
+
 struct Vdev {
   std::string name;
   std::string arguments;
@@ -168,8 +192,7 @@ std::expected<std::unique_ptr<Port>, Error> Port::open(const PortOptions& option
 
 std::expected<void, Error> Port::attach() {
   const PortKind kind = options_.kind;
-  mtu_ = options_.mtu.value_or(on_kernel_interface(kind) ? interface_mtu(options_.device)
-                                                         : uint16_t{1500});
+  mtu_ = wanted_mtu(options_);
   if (on_kernel_interface(kind)) {
     if (auto checked = check_kernel_interface(options_, mtu_); !checked) return checked;
   }
@@ -218,27 +241,20 @@ PortLimits Port::limits() const {
 }
 
 uint32_t Port::buffer_size() const {
-  const uint32_t frame = std::max<uint32_t>(mtu_ + frame_overhead, 1522);
-  switch (options_.kind) {
-    // The driver insists on a buffer as large as the ring's frame.
-    case PortKind::af_packet:
-      return ring_frame_size(mtu_);
-    case PortKind::af_xdp:
-      return std::max<uint32_t>(frame + xdp_headroom, 2048);
-    // Drivers round the size down to whole kilobytes.
-    default:
-      return (frame + 1023) / 1024 * 1024;
-  }
+  return buffer_size_for(options_.kind, mtu_);
 }
 
 PoolDemand Port::demand(const PortQueues& queues) const {
-  return {options_.kind, queues.rx_queues, queues.tx_queues, descriptors(options_.rx_descriptors),
-          descriptors(options_.tx_descriptors)};
+  return {options_.kind, queues.rx_queues, queues.tx_queues,
+          descriptors(options_.kind, options_.rx_descriptors),
+          descriptors(options_.kind, options_.tx_descriptors)};
 }
 
-uint16_t Port::descriptors(uint16_t wanted) const {
-  if (options_.kind != PortKind::af_xdp) return wanted != 0 ? wanted : default_descriptors;
-  return wanted != 0 ? std::bit_ceil(std::min<uint16_t>(wanted, 16384)) : af_xdp_descriptors;
+PortNeeds expected_needs(const PortOptions& options) {
+  return {{options.kind, options.queues, options.queues,
+           descriptors(options.kind, options.rx_descriptors),
+           descriptors(options.kind, options.tx_descriptors)},
+          buffer_size_for(options.kind, wanted_mtu(options))};
 }
 
 std::expected<void, Error> Port::start(const PortQueues& queues, rte_mempool* pool) {
@@ -283,8 +299,8 @@ std::expected<void, Error> Port::configure(const PortQueues& queues, const rte_e
 
 std::expected<void, Error> Port::set_up_queues(const PortQueues& queues,
                                                const rte_eth_dev_info& info, rte_mempool* pool) {
-  uint16_t rx = descriptors(options_.rx_descriptors);
-  uint16_t tx = descriptors(options_.tx_descriptors);
+  uint16_t rx = descriptors(options_.kind, options_.rx_descriptors);
+  uint16_t tx = descriptors(options_.kind, options_.tx_descriptors);
   if (options_.kind == PortKind::pci) rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
   const auto socket = static_cast<unsigned>(socket_);
   rte_eth_txconf tx_conf = info.default_txconf;

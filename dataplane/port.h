@@ -71,6 +71,14 @@ struct LinkStatus {
   uint32_t speed_mbps = 0;  // 0: unknown
 };
 
+// What a port will need of the pool, before DPDK is started and the port is there to ask: its
+// queues may turn out to be fewer.
+struct PortNeeds {
+  PoolDemand demand;
+  uint32_t buffer_size = 0;
+};
+[[nodiscard]] PortNeeds expected_needs(const PortOptions& options);
+
 class Port {
  public:
   // Attaches the device. For AF_XDP and AF_PACKET call DeviceBeneath::protect() of control before.
@@ -112,8 +120,6 @@ class Port {
                                                          rte_mempool* pool);
   void set_filters();
   void read_rss(uint16_t rx_queues, const rte_eth_dev_info& info);
-  [[nodiscard]] uint16_t descriptors(uint16_t wanted) const;
-
   PortOptions options_;
   std::string dpdk_name_;
   uint16_t id_ = 0xffff;  // 0xffff: not attached
