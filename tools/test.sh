@@ -30,8 +30,8 @@ first_child_of() {
   cat "/proc/$1/task/$1/children"
 }
 
-# wait_and_hand_on_signals PID COMMAND...: waits for the process; whoever asks this script to end asks
-# the process that the command prints.
+# wait_and_hand_on_signals PID COMMAND...: waits for the process; whoever asks this script to end
+# asks the process that the command prints.
 wait_and_hand_on_signals() {
   local process=$1 status=0
   shift

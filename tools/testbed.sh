@@ -53,6 +53,7 @@ ipv6_of() {
 testbed_begin() {
   local topology=$1 servers=${2:-2}
   need_root
+  server_names=() server4=() server6=()
   testbed_dir=$(mktemp -d "${TMPDIR:-/tmp}/hg-XXXXXX")
   # The directory's random part makes the namespaces' names unique too.
   testbed_id=${testbed_dir##*/}
@@ -102,6 +103,11 @@ testbed_end() {
   exit "$status"
 }
 
+# What stands outlives the script; `testbed_destroy ID` takes it down.
+testbed_keep() {
+  trap - EXIT INT TERM HUP
+}
+
 # testbed_destroy ID: ends the processes in the namespaces of this testbed, and removes all of it.
 testbed_destroy() {
   local id=$1 name names pids=()
@@ -115,6 +121,7 @@ testbed_destroy() {
     ip netns delete "$name"
   done
   rm -rf "${TMPDIR:-/tmp}/$id"
+  if [[ $id == "$testbed_id" ]]; then testbed_id='' testbed_dir=''; fi
 }
 
 add_host() {
