@@ -259,23 +259,24 @@ run_mode() {
 
 # What to try, with the commands as they are to be typed.
 say_what_to_try() {
-  local mode=$1 gate="ip netns exec $testbed_id-gate"
-  local hg="$build_dir/tools/headgate --socket $testbed_dir/run/headgate.sock"
+  local inside="ip netns exec $testbed_id"
   cat <<TEXT
 
-${bold}Left running. Try:${plain}
-  ip netns exec $testbed_id-client curl http://$vip4/
-  ip netns exec $testbed_id-client curl 'http://[$vip6]/'
-  $hg show stats
-  $hg show connections
-  $hg backend drain $vip4:80 ${server4[0]}
-  $hg show backends
-  $gate tcpdump -ni wan   # the kernel's side of the port: ARP, ping
-  $gate ip address               # headgate's addresses are the kernel's
-  ip netns exec $testbed_id-rs1 tcpdump -nei eth0
-  \$EDITOR $testbed_dir/headgate.yaml && $hg reload
+${bold}Left running.${plain} Try, in a shell of root:
+
+  alias headgate='$build_dir/tools/headgate --socket $testbed_dir/run/headgate.sock'
+  headgate show stats
+  headgate backend drain $vip4:80 ${server4[0]}
+  headgate show backends
+  \$EDITOR $testbed_dir/headgate.yaml && headgate reload
+
+  $inside-client curl http://$vip4/ 'http://[$vip6]/'
+  $inside-rs1 tcpdump -nei eth0     # what a server gets
+  $inside-gate tcpdump -nei wan     # the kernel's side of headgate's port: ARP, ping
+  $inside-gate ip address           # headgate's own addresses are the kernel's
 
 Its log is $testbed_dir/headgated.log. Take it down with
+
   tools/demo.sh stop $testbed_id
 TEXT
 }
@@ -307,17 +308,16 @@ main() {
   prepare
   for mode in "${modes[@]}"; do
     run_mode "$mode"
-    if ((keep)); then
-      say_what_to_try "$mode"
-      testbed_keep
-    else
-      testbed_destroy "$testbed_id"
-    fi
+    if ((keep == 0)); then testbed_destroy "$testbed_id"; fi
   done
-  if ((failed == 0)); then
-    printf '\n%severy request was answered%s\n' "$green" "$plain"
+  if ((failed)); then
+    printf '\n%sSome requests failed.%s\n' "$red" "$plain"
   else
-    printf '\n%ssome requests failed%s\n' "$red" "$plain"
+    printf '\n%sEvery request was answered.%s\n' "$green" "$plain"
+  fi
+  if ((keep)); then
+    say_what_to_try
+    testbed_keep
   fi
   exit "$failed"
 }

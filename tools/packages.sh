@@ -8,20 +8,18 @@
 # these programs by themselves, in their own namespaces.
 set -euo pipefail
 
-# What the compiler needs.
+# What a build with its tests needs.
 build_packages=(
   g++ meson ninja-build ccache pkg-config
   libdpdk-dev libboost1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev libnl-route-3-dev libssl-dev
+  libgtest-dev libgmock-dev
 )
 # What headgated and tools/realserver.sh call.
 run_packages=(iproute2 ethtool nftables)
 # What the demo adds: real servers, a client, and eyes.
-demo_packages=(nginx curl tcpdump jq)
+demo_packages=(nginx curl tcpdump jq python3)
 # What the tests add to that.
-test_packages=(
-  libgtest-dev libbenchmark-dev
-  python3-scapy wrk iperf3 "${demo_packages[@]}"
-)
+test_packages=(libbenchmark-dev python3-scapy wrk iperf3 "${demo_packages[@]}")
 lint_packages=(clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
 # Only there for their programs; Debian would start them as services on installation.
 service_packages=(nginx iperf3)
