@@ -124,7 +124,7 @@ std::string interface_rule(std::string_view text) {
     return fmt::format("{} is no interface name: use letters, digits, '.', '_' and '-'",
                        in_quotes(text));
   }
-  if (text == "none" || text == "all" || text == "default" || text == "lo") {
+  if (text == "auto" || text == "none" || text == "all" || text == "default" || text == "lo") {
     return fmt::format(
         "{} has a meaning of its own to the kernel or in this file: use another name",
         in_quotes(text));

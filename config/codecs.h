@@ -96,6 +96,7 @@ struct Word {
   [[nodiscard]] Parsed<T> parse(std::string_view text) const {
     if (const auto value = parse_name<E>(text)) return *value;
     std::vector<std::string_view> known;
+    known.reserve(Names<E>::table.size());
     for (const auto& entry : Names<E>::table)
       known.push_back(entry.second);
     const std::string_view near = nearest(text, known);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -319,7 +320,8 @@ std::expected<Reading, std::vector<Error>> read_tree(const YamlTree& tree, std::
       place(error, tree, name);
     append(errors, std::move(found));
   }
-  std::ranges::stable_sort(errors, {}, [](const Error& e) { return std::pair(e.line, e.column); });
+  std::ranges::sort(errors, {},
+                    [](const Error& e) { return std::tie(e.line, e.column, e.path, e.message); });
   if (has_errors(errors)) return std::unexpected(std::move(errors));
   reading.warnings = std::move(errors);
   return reading;

@@ -19,8 +19,22 @@ namespace {
 using net::Family;
 using net::IpAddress;
 
+std::set<IpAddress> host_addresses(const Config& config) {
+  std::set<IpAddress> result;
+  const auto add = [&](const std::vector<net::Prefix>& addresses) {
+    for (const net::Prefix& prefix : addresses)
+      result.insert(prefix.address);
+  };
+  for (const Port& port : config.ports) {
+    add(port.twin.addresses);
+    for (const Vlan& vlan : port.vlans)
+      add(vlan.addresses);
+  }
+  return result;
+}
+
 void check_local_set(const std::vector<IpAddress>& addresses, const std::string& path,
-                     Report& report) {
+                     const std::set<IpAddress>& host, Report& report) {
   if (addresses.size() > max_local_addresses) {
     report.error(path, fmt::format("{} addresses, and a set may have {}", addresses.size(),
                                    max_local_addresses));
@@ -31,13 +45,21 @@ void check_local_set(const std::vector<IpAddress>& addresses, const std::string&
   if (twice != sorted.end()) {
     report.error(path, fmt::format("{} is listed twice", net::to_string(*twice)));
   }
+  for (const IpAddress& address : addresses) {
+    if (!host.contains(address) || address.family == Family::none) continue;
+    report.warning(path, fmt::format("{} is the address of a twin as well: connections of the host "
+                                     "may collide with those of fullnat; use one of its own",
+                                     net::to_string(address)));
+  }
 }
 
 // Checks one service with what it has to itself.
 class ServiceChecker {
  public:
-  ServiceChecker(const Config& config, size_t index, Report& report)
+  ServiceChecker(const Config& config, const std::set<IpAddress>& host, size_t index,
+                 Report& report)
       : config_(config),
+        host_(host),
         service_(config.services[index]),
         path_(fmt::format("services[{}]", index)),
         family_(family_of(service_)),
@@ -203,7 +225,7 @@ class ServiceChecker {
   }
 
   void check_local_addresses() {
-    check_local_set(service_.local_addresses, path_ + ".local_addresses", report_);
+    check_local_set(service_.local_addresses, path_ + ".local_addresses", host_, report_);
     const auto& set = local_addresses_of(config_, service_);
     if (!uses_fullnat_) {
       if (!service_.local_addresses.empty()) {
@@ -233,6 +255,7 @@ class ServiceChecker {
   }
 
   const Config& config_;
+  const std::set<IpAddress>& host_;  // addresses of twins
   const Service& service_;
   const std::string path_;
   const Family family_;
@@ -268,10 +291,11 @@ void find_duplicate_services(const Config& config, Report& report) {
 }  // namespace
 
 void check_services(const Config& config, Report& report) {
-  check_local_set(config.forwarding.local_addresses, "forwarding.local_addresses", report);
+  const std::set<IpAddress> host = host_addresses(config);
+  check_local_set(config.forwarding.local_addresses, "forwarding.local_addresses", host, report);
   find_duplicate_services(config, report);
   for (size_t i = 0; i < config.services.size(); ++i)
-    ServiceChecker(config, i, report).check();
+    ServiceChecker(config, host, i, report).check();
 }
 
 }  // namespace headgate::config

@@ -11,7 +11,7 @@ namespace {
 
 // yaml-cpp's words for the mistakes that people make, in ours.
 std::string explain(const std::string& message) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 16> words{{
+  static const std::array<std::pair<std::string_view, std::string_view>, 16> words{{
       {YAML::ErrorMsg::MAP_VALUE,
        "a ':' in a place where no key can be: check the indentation of this line and the one "
        "above, "

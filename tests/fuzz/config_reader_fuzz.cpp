@@ -37,7 +37,6 @@ void check_configuration(const Config& config) {
   const std::vector<Error> errors = validate(config);
   require(!has_errors(errors), "what was read is not valid", to_string(errors));
   const std::string yaml = to_yaml(config);
-  // A file whose keys all hold their default, or none, has no text that would be a file.
   const auto again = read_text(yaml, "dump");
   require(again.has_value(), "the dump cannot be read", yaml);
   require(again->config == config, "the dump reads as something else", yaml);

@@ -156,6 +156,13 @@ TEST(Text, InterfaceNamesAreThoseOfTheKernel) {
             "another name");
 }
 
+TEST(Text, NoInterfaceIsCalledLikeAWordOfTheFile) {
+  // Else `name: auto` would read back as something else than it was.
+  for (const std::string_view text : {"auto", "none"}) {
+    EXPECT_NE(interface_text().check(std::string(text)), "");
+  }
+}
+
 TEST(Text, PciAddressesGetTheirDomain) {
   const auto through_it = [](std::string_view text) {
     return through<std::string>(pci_text(), text);

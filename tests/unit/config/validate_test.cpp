@@ -80,10 +80,10 @@ TEST(Validate, MemoryBoundsTheNumberOfServicesAndBackends) {
                           "  - {address: 192.0.2.1, port: 1, backends: [{address: 10.0.0.1}]}\n"
                           "  - {address: 192.0.2.1, port: 2, backends: [{address: 10.0.0.1}]}"
                           "\n"),
-      ElementsAre("t.yaml:4:3: services: 2 services, and memory.max_services allows 1: raise "
-                  "it",
-                  "t.yaml:4:3: services: 2 backends in all, and memory.max_backends allows "
-                  "1: raise it"));
+      ElementsAre("t.yaml:4:3: services: 2 backends in all, and memory.max_backends allows "
+                  "1: raise it",
+                  "t.yaml:4:3: services: 2 services, and memory.max_services allows 1: raise "
+                  "it"));
 }
 
 // ---- ports
@@ -314,6 +314,18 @@ TEST(ValidateServices, FullnatNeedsALocalAddressOfItsFamily) {
               ElementsAre(HasSubstr("warning: services[0].local_addresses: has no effect")));
   EXPECT_THAT(problems_after_port("forwarding: {local_addresses: [10.0.0.1, 10.0.0.1]}\n"),
               ElementsAre("t.yaml:2:31: forwarding.local_addresses: 10.0.0.1 is listed twice"));
+}
+
+TEST(ValidateServices, WarnsOfLocalAddressesThatTheHostUses) {
+  EXPECT_THAT(
+      problems_of("ports: [{name: p, pci: 01:00.0, twin: {addresses: [10.0.0.2/24]}, "
+                  "vlans: [{id: 1, addresses: [10.1.0.2/24]}]}]\n"
+                  "forwarding: {local_addresses: [10.0.0.1-10.0.0.3, 10.1.0.2]}\n"),
+      ElementsAre(
+          HasSubstr("t.yaml:2:31: warning: forwarding.local_addresses: 10.0.0.2 is the "
+                    "address of a twin as well"),
+          HasSubstr("warning: forwarding.local_addresses: 10.1.0.2 is the address of a twin "
+                    "as well")));
 }
 
 TEST(ValidateServices, WarnsOfOptionsThatTheSchedulerDoesNotLookAt) {
