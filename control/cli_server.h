@@ -13,7 +13,6 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/json/array.hpp>
 #include <sys/types.h>
 
 #include "control/error.h"
@@ -29,9 +28,10 @@ struct Peer {
 };
 [[nodiscard]] std::string to_string(const Peer& peer);  // "uid 0, process 42"
 
-// Sends one piece of a list; resumes when the client took the piece before. Throws
-// boost::system::system_error when the client is gone or stuck, which ends the command.
-using SendRows = std::function<boost::asio::awaitable<void>(boost::json::array rows)>;
+// Sends one piece of a list, a JSON array as text; resumes when the client took it (or the socket's
+// buffer did). Throws boost::system::system_error when the client is gone or stuck, which ends the
+// command.
+using SendRows = std::function<boost::asio::awaitable<void>(std::string rows)>;
 using Handler = std::function<boost::asio::awaitable<protocol::Status>(
     Peer peer, protocol::Request request, SendRows send)>;
 

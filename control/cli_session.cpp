@@ -8,7 +8,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -111,8 +110,8 @@ asio::awaitable<void> CliSession::answer(const Handler& handler, std::string pay
     status.message = request.error();
   } else {
     ++counters_.requests;
-    SendRows send_rows = [this](boost::json::array rows) {
-      return send(protocol::FrameType::data, boost::json::serialize(rows));
+    SendRows send_rows = [this](std::string rows) {
+      return send(protocol::FrameType::data, std::move(rows));
     };
     status = co_await handler(peer_, std::move(*request), std::move(send_rows));
   }

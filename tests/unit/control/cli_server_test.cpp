@@ -34,8 +34,7 @@ asio::awaitable<Status> handle(Peer peer, Request request, SendRows send) {
   if (request.command == "rows") {
     const int64_t pieces = request.arguments.at("pieces").as_int64();
     for (int64_t i = 0; i < pieces; ++i) {
-      boost::json::array rows;
-      rows.emplace_back(std::string(1000, 'x'));
+      std::string rows = "[\"" + std::string(1000, 'x') + "\"]";
       co_await send(std::move(rows));
     }
   }

@@ -1,0 +1,254 @@
+#include "control/changes.h"
+
+#include <span>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "control/log.h"
+#include "control/offload.h"
+
+namespace headgate::control {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+// One submitted edit, until it has its answer.
+struct Changes::Ticket {
+  Ticket(asio::io_context& loop, Edit its_edit)
+      : edit(std::move(its_edit)), answered(loop, asio::steady_timer::time_point::max()) {}
+
+  Edit edit;
+  asio::steady_timer answered;  // cancelled when `result` is there
+  std::optional<std::expected<ChangeOutcome, Error>> result;
+
+  void finish(std::expected<ChangeOutcome, Error> outcome) {
+    result = std::move(outcome);
+    answered.cancel();
+  }
+};
+
+// What goes into one snapshot.
+struct Changes::Batch {
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  std::vector<Edit> edits;
+  std::shared_ptr<const KernelState> kernel;
+  KernelParts kernel_parts;
+  bool reclaim = false;
+  ChangePlan plan;
+  std::expected<PreparedSnapshot, Error> prepared = std::unexpected(Error{});
+};
+
+namespace {
+
+SnapshotChange change_of(const ChangePlan& plan, const KernelState* kernel, KernelParts parts,
+                         bool reclaim, dataplane::Tick now) {
+  SnapshotChange change;
+  change.config = plan.wanted.get();
+  change.settings = plan.scope.settings || plan.scope.everything;
+  change.all_services = change.settings;
+  if (!change.all_services) change.services = plan.scope.services;
+  for (const DrainOrder& order : plan.scope.drains) {
+    const dataplane::Tick deadline =
+        order.deadline_s ? now + *order.deadline_s * dataplane::ticks_per_second : 0;
+    change.drains.push_back({order.service, order.backend, deadline});
+  }
+  change.kernel = kernel;
+  change.kernel_parts = parts;
+  change.reclaim = reclaim;
+  change.now = now;
+  return change;
+}
+
+}  // namespace
+
+Changes::Changes(asio::io_context& loop, asio::thread_pool& pool, State& state, ChangeLimits limits)
+    : loop_(loop), pool_(pool), state_(state), limits_(limits), wake_(loop), tick_(loop) {}
+
+Changes::~Changes() = default;
+
+std::expected<uint64_t, Error> Changes::publish_first(const config::Config& config,
+                                                      std::vector<std::string> warnings,
+                                                      const KernelState& kernel) {
+  auto running = std::make_shared<const config::Config>(config);
+  kernel_ = std::make_shared<const KernelState>(kernel);
+  SnapshotChange change;
+  change.config = running.get();
+  change.settings = true;
+  change.all_services = true;
+  change.kernel = kernel_.get();
+  change.kernel_parts = {.links = true, .routes = true, .neighbours = true};
+  change.now = state_.surroundings.now();
+  auto generation = state_.builder.apply(change);
+  if (!generation) return generation;
+  state_.config = std::move(running);
+  state_.config_warnings = std::move(warnings);
+  return generation;
+}
+
+void Changes::start() {
+  asio::co_spawn(loop_, run(), asio::detached);
+  asio::co_spawn(loop_, housekeeping(), asio::detached);
+}
+
+bool Changes::stop() {
+  stopped_ = true;
+  wake_.cancel();
+  tick_.cancel();
+  for (const auto& ticket : std::exchange(waiting_, {})) {
+    ticket->finish(std::unexpected(Error{"the daemon stops; nothing was changed"}));
+  }
+  return under_way_ == 0;
+}
+
+asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit) {
+  if (stopped_) co_return std::unexpected(Error{"the daemon stops; nothing was changed"});
+  ++under_way_;
+  const auto ticket = std::make_shared<Ticket>(loop_, std::move(edit));
+  waiting_.push_back(ticket);
+  wake_.cancel();
+  error_code ignored;
+  while (!ticket->result) {
+    co_await ticket->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (*ticket->result) {
+    auto visible = co_await wait_visible((*ticket->result)->generation);
+    if (!visible) ticket->result.emplace(std::unexpected(visible.error()));
+  }
+  --under_way_;
+  co_return std::move(*ticket->result);
+}
+
+void Changes::kernel_changed(const KernelState& kernel, KernelParts parts) {
+  if (!parts.any()) return;
+  // The state belongs to its mirror, which goes on changing it while a snapshot is prepared.
+  kernel_ = std::make_shared<const KernelState>(kernel);
+  kernel_parts_ |= parts;
+  wake_.cancel();
+}
+
+bool Changes::anything_waits() const {
+  return !waiting_.empty() || kernel_parts_.any() || reclaim_;
+}
+
+asio::awaitable<void> Changes::run() {
+  ++under_way_;
+  error_code ignored;
+  while (!stopped_) {
+    if (!anything_waits()) {
+      wake_.expires_at(asio::steady_timer::time_point::max());
+      co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      continue;
+    }
+    const auto batch = std::make_shared<Batch>();
+    batch->tickets = std::exchange(waiting_, {});
+    for (const auto& ticket : batch->tickets)
+      batch->edits.push_back(ticket->edit);
+    batch->kernel = kernel_;
+    batch->kernel_parts = std::exchange(kernel_parts_, {});
+    batch->reclaim = std::exchange(reclaim_, false);
+    co_await commit(batch);
+  }
+  --under_way_;
+}
+
+asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
+  const auto running = state_.config;
+  const dataplane::Tick now = state_.surroundings.now();
+  preparing_ = true;
+  auto work = [this, batch, running, now] {
+    batch->plan = plan_changes(running, batch->edits, state_.config_warnings);
+    const SnapshotChange change =
+        change_of(batch->plan, batch->kernel.get(), batch->kernel_parts, batch->reclaim, now);
+    MaglevTables tables = state_.builder.maglev_tables(change);
+    tables.fill_all();
+    batch->prepared = state_.builder.prepare(change, std::move(tables));
+    return true;
+  };
+  co_await offload(pool_, std::move(work));
+  preparing_ = false;
+  if (!batch->prepared) {
+    fail(*batch, batch->prepared.error());
+    if (!batch->kernel_parts.any()) co_return;
+    log_error("changes of the kernel's routes and neighbours wait: {}",
+              batch->prepared.error().text);
+    kernel_parts_ |= batch->kernel_parts;
+    error_code ignored;
+    tick_.expires_after(limits_.retry);
+    co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_return;
+  }
+  const bool empty = batch->prepared->empty();
+  const uint64_t generation = state_.builder.commit(std::move(*batch->prepared));
+  state_.config = batch->plan.wanted;
+  state_.config_warnings = batch->plan.warnings;
+  answer(*batch, generation);
+  if (!empty) committed_();
+}
+
+void Changes::answer(Batch& batch, uint64_t generation) {
+  for (size_t i = 0; i < batch.tickets.size(); ++i) {
+    auto& result = batch.plan.results[i];
+    if (result) {
+      batch.tickets[i]->finish(ChangeOutcome{generation, std::move(*result)});
+    } else {
+      batch.tickets[i]->finish(std::unexpected(result.error()));
+    }
+  }
+}
+
+// The snapshot could not be built. An edit that was bad by itself is told so.
+void Changes::fail(Batch& batch, const Error& error) {
+  for (size_t i = 0; i < batch.tickets.size(); ++i) {
+    const auto& result = batch.plan.results[i];
+    batch.tickets[i]->finish(std::unexpected(result ? error : result.error()));
+  }
+}
+
+asio::awaitable<std::expected<void, Error>> Changes::wait_visible(uint64_t generation) {
+  const auto deadline = std::chrono::steady_clock::now() + limits_.visible;
+  asio::steady_timer timer(loop_);
+  error_code ignored;
+  while (!state_.store.visible(generation)) {
+    if (stopped_ || std::chrono::steady_clock::now() > deadline) {
+      co_return std::unexpected(Error{fmt::format(
+          "the change is made, as generation {}, but after {} ms not every worker has taken it; "
+          "`headgate show workers` shows which one hangs",
+          generation, limits_.visible.count())});
+    }
+    timer.expires_after(std::chrono::microseconds(500));
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  co_return std::expected<void, Error>{};
+}
+
+// Frees what no worker can hold any more, and ids whose last connection is gone.
+asio::awaitable<void> Changes::housekeeping() {
+  ++under_way_;
+  asio::steady_timer timer(loop_);
+  error_code ignored;
+  uint32_t turn = 0;
+  while (!stopped_) {
+    timer.expires_after(std::chrono::milliseconds(100));
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    ++turn;
+    // The builder reads the store while it prepares.
+    if (preparing_) continue;
+    state_.store.poll();
+    constexpr uint32_t turns_per_second = 10;
+    if (turn % turns_per_second != 0) continue;
+    state_.load.sample(state_.counters);
+    Log::get().flush();
+    if (state_.builder.reclaimable()) {
+      reclaim_ = true;
+      wake_.cancel();
+    }
+  }
+  --under_way_;
+}
+
+}  // namespace headgate::control

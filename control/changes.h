@@ -1,0 +1,96 @@
+// The one way by which anything changes: the command line, a reload, the kernel's routes and
+// neighbours, and backends whose last connection ended.
+//
+//   submit() ─┐                    helper pool                     control thread
+//   kernel ───┼─> what waits ──> plan_changes, Maglev, prepare ──> commit ──> answer, when every
+//   reclaim ──┘   together                                                    worker sees it
+//
+// What arrives while a batch is prepared waits and goes together into the next one. A batch becomes
+// one snapshot: workers see all of it or nothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "control/change_plan.h"
+#include "control/kernel_state.h"
+#include "control/state.h"
+
+namespace headgate::control {
+
+struct ChangeOutcome {
+  uint64_t generation = 0;  // that holds the change; every worker works by it or a later one
+  EditReport report;
+};
+
+struct ChangeLimits {
+  std::chrono::milliseconds visible{5000};  // for the workers to take a generation
+  std::chrono::milliseconds retry{1000};    // until the kernel's changes are tried again
+};
+
+class Changes {
+ public:
+  // All outlive the object, and the loop runs while it stops: see stop(). `committed` is called
+  // after each commit that published something.
+  Changes(boost::asio::io_context& loop, boost::asio::thread_pool& pool, State& state,
+          ChangeLimits limits = {});
+  ~Changes();
+  Changes(const Changes&) = delete;
+  Changes& operator=(const Changes&) = delete;
+
+  // The first snapshot, before workers and the loop run.
+  [[nodiscard]] std::expected<uint64_t, Error> publish_first(const config::Config& config,
+                                                             std::vector<std::string> warnings,
+                                                             const KernelState& kernel);
+
+  // Begins to work on what is submitted.
+  void start();
+  // What waits is answered with an error; true when nothing is under way any more.
+  [[nodiscard]] bool stop();
+
+  void on_commit(std::function<void()> callback) { committed_ = std::move(callback); }
+
+  [[nodiscard]] boost::asio::awaitable<std::expected<ChangeOutcome, Error>> submit(Edit edit);
+  // What of `kernel` differs from what was told before; it is copied.
+  void kernel_changed(const KernelState& kernel, KernelParts parts);
+
+ private:
+  struct Ticket;
+  struct Batch;
+
+  boost::asio::awaitable<void> run();
+  boost::asio::awaitable<void> commit(std::shared_ptr<Batch> batch);
+  boost::asio::awaitable<void> housekeeping();
+  boost::asio::awaitable<std::expected<void, Error>> wait_visible(uint64_t generation);
+  [[nodiscard]] bool anything_waits() const;
+  void answer(Batch& batch, uint64_t generation);
+  void fail(Batch& batch, const Error& error);
+
+  boost::asio::io_context& loop_;
+  boost::asio::thread_pool& pool_;
+  State& state_;
+  ChangeLimits limits_;
+  std::function<void()> committed_ = [] {};
+
+  std::vector<std::shared_ptr<Ticket>> waiting_;
+  std::shared_ptr<const KernelState> kernel_;
+  KernelParts kernel_parts_;
+  bool reclaim_ = false;
+  bool stopped_ = false;
+  bool preparing_ = false;
+  uint32_t under_way_ = 0;  // coroutines of this object
+  boost::asio::steady_timer wake_;
+  boost::asio::steady_timer tick_;
+};
+
+}  // namespace headgate::control

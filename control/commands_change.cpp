@@ -1,0 +1,239 @@
+// The commands that change something. All but `zero` go through Changes and answer when the workers
+// have it.
+#include <array>
+#include <string>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/reader.h"
+#include "control/commands.h"
+#include "control/config_fields.h"
+#include "control/edits.h"
+#include "control/log.h"
+#include "control/offload.h"
+#include "control/reload.h"
+#include "control/selector.h"
+#include "control/show_rows.h"
+#include "control/snapshot_walk.h"
+
+namespace headgate::control {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using protocol::Code;
+using protocol::Status;
+
+namespace {
+
+json::array texts(const std::vector<std::string>& lines) {
+  json::array array;
+  for (const std::string& line : lines)
+    array.emplace_back(line);
+  return array;
+}
+
+// What a change came to, as the client is told.
+Status status_of(const Peer& peer, std::string_view command,
+                 const std::expected<ChangeOutcome, Error>& outcome) {
+  if (!outcome) {
+    log_warning("{} ({}): refused: {}", command, to_string(peer), outcome.error().text);
+    return refused(outcome.error().text);
+  }
+  Status status;
+  const EditReport& report = outcome->report;
+  for (const std::string& line : report.changes) {
+    log_info("{} ({}): {}", command, to_string(peer), line);
+  }
+  status.message = report.changes.empty() ? "nothing differs from what runs"
+                                          : fmt::format("done, generation {}", outcome->generation);
+  status.result["generation"] = outcome->generation;
+  status.result["changes"] = texts(report.changes);
+  status.result["warnings"] = texts(report.warnings);
+  return status;
+}
+
+asio::awaitable<Status> submit(Call& call, std::string_view command, Edit edit) {
+  const auto outcome = co_await call.changes.submit(std::move(edit));
+  co_return status_of(call.peer, command, outcome);
+}
+
+asio::awaitable<Status> service_add(Call& call) {
+  std::string service = call.arguments.text("service");
+  json::object fields = call.arguments.rest();
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  Edit edit = add_service(std::move(service), std::move(fields));
+  co_return co_await submit(call, "service add", std::move(edit));
+}
+
+asio::awaitable<Status> service_edit(Call& call) {
+  std::string service = call.arguments.text("service");
+  json::object fields = call.arguments.rest();
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  if (fields.empty()) co_return wrong_usage("nothing to change was named");
+  Edit edit = edit_service(std::move(service), std::move(fields));
+  co_return co_await submit(call, "service edit", std::move(edit));
+}
+
+asio::awaitable<Status> service_delete(Call& call) {
+  std::string service = call.arguments.text("service");
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  Edit edit = delete_service(std::move(service));
+  co_return co_await submit(call, "service delete", std::move(edit));
+}
+
+asio::awaitable<Status> backend_add(Call& call) {
+  std::string service = call.arguments.text("service");
+  std::string backend = call.arguments.text("backend");
+  json::object fields = call.arguments.rest();
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  Edit edit = add_backend(std::move(service), std::move(backend), std::move(fields));
+  co_return co_await submit(call, "backend add", std::move(edit));
+}
+
+asio::awaitable<Status> backend_edit(Call& call) {
+  std::string service = call.arguments.text("service");
+  std::string backend = call.arguments.text("backend");
+  json::object fields = call.arguments.rest();
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  if (fields.empty()) co_return wrong_usage("nothing to change was named");
+  Edit edit = edit_backend(std::move(service), std::move(backend), std::move(fields));
+  co_return co_await submit(call, "backend edit", std::move(edit));
+}
+
+asio::awaitable<Status> backend_delete(Call& call) {
+  std::string service = call.arguments.text("service");
+  std::string backend = call.arguments.text("backend");
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  Edit edit = delete_backend(std::move(service), std::move(backend));
+  co_return co_await submit(call, "backend delete", std::move(edit));
+}
+
+// What a drained backend has left, for the answer.
+void tell_what_is_left(const State& state, const std::string& service_name,
+                       const std::string& backend_name, uint16_t old_weight, Status& status) {
+  const auto service_index = find_service(*state.config, service_name);
+  if (!service_index) return;
+  const config::Service& service = state.config->services[*service_index];
+  const auto backend_index = find_backend(service, backend_name);
+  const auto* block = find_block(state, key_of(service));
+  if (!backend_index || block == nullptr) return;
+  const config::Backend& backend = service.backends[*backend_index];
+  uint32_t hint = static_cast<uint32_t>(*backend_index);
+  const uint32_t id = find_backend_id(state, *block, key_of(backend), hint);
+  if (id == dataplane::none) return;
+  const TrafficTotals totals = state.counters.backend(dataplane::backend_index(id));
+  const uint64_t left = totals.active + totals.inactive;
+  status.result["left"] = left;
+  const json::value deadline = backend_row(state, service, backend, id).at("ends_in_s");
+  status.result["ends_in_s"] = deadline;
+  status.message =
+      fmt::format("{} takes no new connections; {} left", to_string(key_of(backend)), left);
+  if (left > 0) {
+    status.message += deadline.is_null() ? std::string(", which run to their end")
+                                         : fmt::format(", ended in {} s at the latest",
+                                                       deadline.to_number<uint32_t>());
+  }
+  if (old_weight > 0) {
+    status.message += fmt::format("\n`headgate backend edit {} {} --weight {}` takes it back",
+                                  name_of(service), to_string(key_of(backend)), old_weight);
+  }
+}
+
+asio::awaitable<Status> backend_drain(Call& call) {
+  const std::string service = call.arguments.text("service");
+  const std::string backend = call.arguments.text("backend");
+  DrainTime time;
+  time.as_configured = !call.arguments.has("deadline_s");
+  time.deadline_s = call.arguments.number_or_null("deadline_s");
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  uint16_t old_weight = 0;
+  if (const auto index = find_service(*call.state.config, service)) {
+    const config::Service& its = call.state.config->services[*index];
+    if (const auto which = find_backend(its, backend)) old_weight = its.backends[*which].weight;
+  }
+  Edit edit = drain_backend(service, backend, time);
+  Status status = co_await submit(call, "backend drain", std::move(edit));
+  if (status.code == Code::ok) {
+    tell_what_is_left(call.state, service, backend, old_weight, status);
+  }
+  co_return status;
+}
+
+asio::awaitable<Status> timeouts(Call& call) {
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  Status status;
+  status.result["timeouts"] = to_json(call.state.config->timeouts);
+  co_return status;
+}
+
+asio::awaitable<Status> timeouts_set(Call& call) {
+  json::object fields = call.arguments.rest();
+  if (fields.empty()) co_return wrong_usage("no time-out was named");
+  Edit edit = set_timeouts(std::move(fields));
+  Status status = co_await submit(call, "timeouts set", std::move(edit));
+  if (status.code == Code::ok) {
+    status.result["timeouts"] = to_json(call.state.config->timeouts);
+  }
+  co_return status;
+}
+
+asio::awaitable<Status> reload_command(Call& call) {
+  const auto file = call.arguments.text_if("file");
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  // The daemon reads with its own rights, and a mistake shows what is in the file.
+  if (file && call.peer.uid != 0 && call.peer.uid != geteuid()) {
+    co_return refused("only root may name a file; without one the daemon reads its own again");
+  }
+  if (file && !file->starts_with('/')) co_return wrong_usage("file: must be an absolute path");
+  const auto outcome = co_await reload(call.state, call.changes, call.pool, file);
+  co_return status_of(call.peer, "reload", outcome);
+}
+
+void zero_counters(State& state, const dataplane::ServiceBlock& block) {
+  state.counters.zero_service(block.id);
+  for (const dataplane::ServiceBackend& backend : elements(state.region, block.backends)) {
+    state.counters.zero_backend(dataplane::backend_index(backend.backend_id));
+  }
+}
+
+asio::awaitable<Status> zero(Call& call) {
+  const auto name = call.arguments.text_if("service");
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  const auto config = call.state.config;
+  const auto range = named_services(*config, name);
+  if (!range) co_return refused(range.error().text);
+  for (size_t i = range->begin; i < range->end; ++i) {
+    const auto* block = find_block(call.state, key_of(config->services[i]));
+    if (block != nullptr) zero_counters(call.state, *block);
+    if (i % rows_per_piece == rows_per_piece - 1) co_await yield_to_loop();
+  }
+  Status status;
+  status.message = fmt::format("counters of {} start at zero again",
+                               name ? name_of(config->services[range->begin]) : "all services");
+  log_info("zero ({}): {}", to_string(call.peer), status.message);
+  co_return status;
+}
+
+constexpr std::array commands{
+    Command{"service add", service_add},
+    Command{"service edit", service_edit},
+    Command{"service delete", service_delete},
+    Command{"backend add", backend_add},
+    Command{"backend edit", backend_edit},
+    Command{"backend delete", backend_delete},
+    Command{"backend drain", backend_drain},
+    Command{"timeouts", timeouts},
+    Command{"timeouts set", timeouts_set},
+    Command{"reload", reload_command},
+    Command{"zero", zero},
+};
+
+}  // namespace
+
+std::span<const Command> change_commands() {
+  return commands;
+}
+
+}  // namespace headgate::control

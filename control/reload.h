@@ -1,0 +1,23 @@
+// Reading the configuration file again: for SIGHUP and the command line.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "control/changes.h"
+#include "control/state.h"
+
+namespace headgate::control {
+
+// Reads `file`, or the one that was read last, and makes what it says run, all of it or nothing.
+// The error holds every mistake, a line each. A file that was named is the one to read from then
+// on.
+[[nodiscard]] boost::asio::awaitable<std::expected<ChangeOutcome, Error>> reload(
+    State& state, Changes& changes, boost::asio::thread_pool& pool,
+    std::optional<std::string> file);
+
+}  // namespace headgate::control

@@ -1,0 +1,204 @@
+// `show connections`: the table is read in small steps. In each the control thread is online as a
+// reader, copies what passes the filter, and goes offline again, so that neither the loop nor a
+// grace period waits for a long dump; the helper pool turns the copies into text.
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "config/names.h"
+#include "control/offload.h"
+#include "control/selector.h"
+#include "control/show.h"
+#include "control/show_rows.h"
+#include "dataplane/conn_state.h"
+
+namespace headgate::control {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using dataplane::ConnRef;
+using dataplane::Direction;
+using protocol::Status;
+
+namespace {
+
+// Entries that one step looks at: some tens of microseconds.
+constexpr uint32_t entries_per_step = 1024;
+
+struct Side {
+  net::IpAddress address;
+  uint16_t port = 0;
+};
+
+// What a row needs of a connection.
+struct ConnCopy {
+  uint8_t protocol = 0;
+  bool persistence = false;
+  config::Mode mode = config::Mode::dr;
+  dataplane::ConnState state = dataplane::ConnState::none;
+  uint32_t owner = 0;
+  Side client;
+  Side vip;
+  Side backend;
+  Side local;
+  std::optional<uint32_t> expires_s;
+};
+
+struct Filter {
+  std::optional<uint32_t> service_id;
+  std::optional<EndpointFilter> backend;
+  std::optional<EndpointFilter> client;
+
+  [[nodiscard]] bool lets_through(uint32_t its_service, const ConnCopy& copy) const {
+    return (!service_id || *service_id == its_service) &&
+           (!backend || backend->matches(copy.backend.address, copy.backend.port)) &&
+           (!client || client->matches(copy.client.address, copy.client.port));
+  }
+};
+
+template <typename Entry>
+void copy_sides(const Entry& entry, ConnCopy& copy) {
+  copy.client = {entry.client_ip, entry.client_port.host()};
+  copy.vip = {entry.vip, entry.vport.host()};
+  copy.backend = {entry.backend_ip, entry.backend_port.host()};
+  copy.local = {entry.local_ip, entry.local_port.host()};
+}
+
+ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& common) {
+  ConnCopy copy;
+  copy.protocol = common.protocol;
+  copy.persistence = common.kind == dataplane::EntryKind::persistence;
+  copy.mode = static_cast<config::Mode>(common.mode);
+  copy.state = common.state().state();
+  copy.owner = common.state().owner();
+  if (ref.is_v6()) {
+    copy_sides(state.connections.v6(ref), copy);
+  } else {
+    copy_sides(state.connections.v4(ref), copy);
+  }
+  const dataplane::SnapshotRoot* root = state.store.current();
+  // A template's time-out is its service's, which is not worth a search for each.
+  if (root != nullptr && !copy.persistence) {
+    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) +
+                                root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
+    const auto left = static_cast<int32_t>(end - state.surroundings.now());
+    copy.expires_s = left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
+  }
+  return copy;
+}
+
+std::string text_of(const Side& side) {
+  return net::endpoint_to_string(side.address, side.port);
+}
+
+json::object row_of(const ConnCopy& copy) {
+  json::object row;
+  row["protocol"] = config::name_of(static_cast<config::Protocol>(copy.protocol));
+  row["client"] = text_of(copy.client);
+  row["service"] = text_of(copy.vip);
+  row["local"] = copy.mode == config::Mode::fullnat && !copy.persistence
+                     ? json::value(text_of(copy.local))
+                     : json::value(nullptr);
+  row["backend"] = text_of(copy.backend);
+  row["mode"] = config::name_of(copy.mode);
+  row["state"] = copy.persistence ? "PERSISTENCE" : dataplane::info(copy.state).name;
+  row["expires_s"] = copy.expires_s ? json::value(*copy.expires_s) : json::value(nullptr);
+  row["worker"] = copy.owner;
+  return row;
+}
+
+std::string serialize_rows(const std::vector<ConnCopy>& copies) {
+  json::array rows;
+  rows.reserve(copies.size());
+  for (const ConnCopy& copy : copies)
+    rows.push_back(row_of(copy));
+  return json::serialize(rows);
+}
+
+// One step through the table: the copies that pass, at most `limit`; `cursor` is moved on.
+std::vector<ConnCopy> step(const State& state, const Filter& filter, uint64_t& cursor,
+                           uint64_t limit) {
+  std::vector<ConnCopy> copies;
+  state.grace.online(state.actor);
+  cursor = state.connections.for_each(cursor, entries_per_step,
+                                      [&](ConnRef ref, const dataplane::ConnCommon& common) {
+                                        if (copies.size() == limit) return;
+                                        const ConnCopy copy = copy_of(state, ref, common);
+                                        if (filter.lets_through(common.service_id, copy))
+                                          copies.push_back(copy);
+                                      });
+  state.grace.offline(state.actor);
+  return copies;
+}
+
+std::expected<Filter, Error> make_filter(const State& state,
+                                         const std::optional<std::string>& service,
+                                         const std::optional<std::string>& backend,
+                                         const std::optional<std::string>& client) {
+  Filter filter;
+  const config::Service* its_service = nullptr;
+  if (service) {
+    const auto index = find_service(*state.config, *service);
+    if (!index) return std::unexpected(index.error());
+    its_service = &state.config->services[*index];
+    const auto* block = find_block(state, key_of(*its_service));
+    filter.service_id = block == nullptr ? dataplane::none : block->id;
+  }
+  if (backend) {
+    auto parsed = parse_endpoint_filter(*backend);
+    if (!parsed && its_service != nullptr) {
+      const auto index = find_backend(*its_service, *backend);
+      if (!index) return std::unexpected(index.error());
+      const config::Backend& known = its_service->backends[*index];
+      parsed = EndpointFilter{{known.address, known.address.bits()}, known.port};
+    }
+    if (!parsed) return std::unexpected(parsed.error());
+    filter.backend = *parsed;
+  }
+  if (client) {
+    auto parsed = parse_endpoint_filter(*client);
+    if (!parsed) return std::unexpected(parsed.error());
+    filter.client = *parsed;
+  }
+  return filter;
+}
+
+}  // namespace
+
+asio::awaitable<Status> show_connections(Call& call) {
+  const auto service = call.arguments.text_if("service");
+  const auto backend = call.arguments.text_if("backend");
+  const auto client = call.arguments.text_if("client");
+  const uint64_t limit = call.arguments.number_if("limit").value_or(UINT32_MAX);
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  const auto filter = make_filter(call.state, service, backend, client);
+  if (!filter) co_return refused(filter.error().text);
+  uint64_t shown = 0;
+  uint64_t cursor = 0;
+  while (cursor != dataplane::ConnTable::scan_end && shown < limit) {
+    std::vector<ConnCopy> copies = step(call.state, *filter, cursor, limit - shown);
+    if (copies.empty()) {
+      co_await yield_to_loop();
+      continue;
+    }
+    shown += copies.size();
+    auto work = [copies = std::move(copies)] { return serialize_rows(copies); };
+    std::string rows = co_await offload(call.pool, std::move(work));
+    co_await call.send(std::move(rows));
+  }
+  const dataplane::ConnTableCounters counters = call.state.connections.counters();
+  Status status;
+  status.result["shown"] = shown;
+  status.result["in_use"] = counters.in_use4 + counters.in_use6;
+  if (shown > 0) {
+    status.message =
+        fmt::format("{} shown, {} in the table", shown, counters.in_use4 + counters.in_use6);
+  }
+  co_return status;
+}
+
+}  // namespace headgate::control
