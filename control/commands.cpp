@@ -45,7 +45,7 @@ Status unknown_command(std::string_view name) {
       known.push_back(command.name);
   }
   const std::string_view near = config::nearest(name, known);
-  return wrong_usage(fmt::format("there is no command {}{}", config::quoted(name),
+  return wrong_usage(fmt::format("there is no command {}{}", config::in_quotes(name),
                                  near.empty() ? "" : fmt::format("; did you mean {}?", near)));
 }
 

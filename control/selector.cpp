@@ -52,7 +52,7 @@ Suffixed split_suffix(std::string_view text) {
 
 Error not_a_service(std::string_view text) {
   return {fmt::format("{} is no service: write ADDRESS:PORT, ADDRESS:PORT/udp, [V6]:PORT or mark:N",
-                      config::quoted(text))};
+                      config::in_quotes(text))};
 }
 
 std::expected<config::Service, Error> parse_mark(std::string_view text) {
@@ -108,7 +108,7 @@ std::expected<size_t, Error> find_service(const config::Config& config, std::str
   }
   if (found) return *found;
   return std::unexpected(Error{fmt::format(
-      "there is no service {}; `headgate show services` lists them", config::quoted(text))});
+      "there is no service {}; `headgate show services` lists them", config::in_quotes(text))});
 }
 
 std::expected<ServiceRange, Error> named_services(const config::Config& config,
@@ -124,7 +124,7 @@ std::expected<config::BackendKey, Error> parse_backend(std::string_view text,
   const auto endpoint = parse_endpoint(text);
   if (!endpoint) {
     return std::unexpected(Error{fmt::format(
-        "{} is no backend: write ADDRESS, ADDRESS:PORT or [V6]:PORT", config::quoted(text))});
+        "{} is no backend: write ADDRESS, ADDRESS:PORT or [V6]:PORT", config::in_quotes(text))});
   }
   return config::BackendKey{endpoint->address, endpoint->port.value_or(default_port)};
 }
@@ -147,7 +147,7 @@ std::expected<size_t, Error> find_backend(const config::Service& service, std::s
   if (found) return *found;
   return std::unexpected(
       Error{fmt::format("service {} has no backend {}; `headgate show backends {}` lists them",
-                        name_of(service), config::quoted(text), name_of(service))});
+                        name_of(service), config::in_quotes(text), name_of(service))});
 }
 
 std::expected<EndpointFilter, Error> parse_endpoint_filter(std::string_view text) {
@@ -160,7 +160,7 @@ std::expected<EndpointFilter, Error> parse_endpoint_filter(std::string_view text
   }
   return std::unexpected(Error{
       fmt::format("{} is no address: write ADDRESS, ADDRESS:PORT, [V6]:PORT or ADDRESS/LENGTH",
-                  config::quoted(text))});
+                  config::in_quotes(text))});
 }
 
 }  // namespace headgate::control

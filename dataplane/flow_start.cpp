@@ -236,6 +236,8 @@ bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
       }
       refuse_reply_key(worker, packet, service, backend.mode);
       return true;
+    case PublishStatus::unlinked:
+      return false;
     case PublishStatus::full:
       without_entry(worker, packet, service, Verdict::drop_table_full);
       return true;

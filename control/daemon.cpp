@@ -1,0 +1,376 @@
+#include "control/daemon.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <time.h>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <fmt/format.h>
+#include <rte_version.h>
+#include <sys/random.h>
+
+#include "control/log.h"
+#include "control/reload.h"
+
+namespace headgate::control {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// How long commands that are under way may take to finish when the daemon stops.
+constexpr std::chrono::seconds stop_patience{3};
+
+uint64_t monotonic_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+std::string list_of(const std::vector<uint16_t>& cores) {
+  std::string list;
+  for (const uint16_t core : cores) {
+    if (!list.empty()) list += ", ";
+    list += std::to_string(core);
+  }
+  return list;
+}
+
+template <typename T>
+T random_value() {
+  T value{};
+  // 256 bytes or less always come whole once the kernel's pool is ready.
+  if (getrandom(&value, sizeof(value), 0) != static_cast<ssize_t>(sizeof(value))) {
+    log_warning("no random numbers from the kernel: the connection table's hash is predictable");
+  }
+  return value;
+}
+
+RegionPages region_pages(config::HugePages pages) {
+  switch (pages) {
+    case config::HugePages::automatic:
+      return RegionPages::automatic;
+    case config::HugePages::size_2m:
+      return RegionPages::huge_2m;
+    case config::HugePages::size_1g:
+      return RegionPages::huge_1g;
+    case config::HugePages::none:
+      return RegionPages::plain;
+  }
+  return RegionPages::plain;
+}
+
+LogLevel log_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::error:
+      return LogLevel::error;
+    case config::LogLevel::warning:
+      return LogLevel::warning;
+    case config::LogLevel::info:
+      return LogLevel::info;
+    case config::LogLevel::debug:
+      return LogLevel::debug;
+  }
+  return LogLevel::info;
+}
+
+std::string_view driver_name(dataplane::PortKind kind) {
+  switch (kind) {
+    case dataplane::PortKind::pci:
+      return "pci";
+    case dataplane::PortKind::af_xdp:
+      return "af_xdp";
+    case dataplane::PortKind::af_packet:
+      return "af_packet";
+    case dataplane::PortKind::vdev:
+      return "vdev";
+  }
+  return "unknown";
+}
+
+PortStatus status_of(const PortEntry& entry, const dataplane::PortQueues& queues) {
+  const dataplane::PortStats stats = entry.port->stats();
+  const dataplane::LinkStatus link = entry.port->link();
+  PortStatus status;
+  status.name = entry.config.name;
+  status.driver = driver_name(entry.port->kind());
+  status.mac = entry.port->mac();
+  status.link_up = link.up;
+  status.link_mbps = link.speed_mbps;
+  status.mtu = entry.port->mtu();
+  status.rx_queues = queues.rx_queues;
+  status.tx_queues = queues.tx_queues;
+  if (entry.twin) status.twin = entry.twin->name();
+  status.rx_packets = stats.rx_packets;
+  status.tx_packets = stats.tx_packets;
+  status.rx_bytes = stats.rx_bytes;
+  status.tx_bytes = stats.tx_bytes;
+  status.rx_missed = stats.rx_missed;
+  status.rx_errors = stats.rx_errors;
+  status.rx_no_mbuf = stats.rx_no_mbuf;
+  status.tx_errors = stats.tx_errors;
+  return status;
+}
+
+// Frames between workers and the kernel, over all twins.
+std::vector<NamedCount> twin_counts(std::span<const dataplane::TwinCounters> twins) {
+  NamedCount to_kernel{"twin_to_kernel", 0};
+  NamedCount from_kernel{"twin_from_kernel", 0};
+  std::vector<NamedCount> drops;
+  for (const dataplane::TwinDropInfo& drop : dataplane::twin_drop_table) {
+    drops.push_back({fmt::format("twin_drop_{}", drop.name), 0});
+  }
+  for (const dataplane::TwinCounters& twin : twins) {
+    for (const auto& count : twin.to_kernel)
+      to_kernel.count += count.load();
+    from_kernel.count += twin.from_kernel.load();
+    for (size_t i = 0; i < drops.size(); ++i)
+      drops[i].count += twin.drops[i].load();
+  }
+  std::vector<NamedCount> counts{to_kernel, from_kernel};
+  counts.insert(counts.end(), drops.begin(), drops.end());
+  return counts;
+}
+
+}  // namespace
+
+void override_config(const DaemonOptions& options, config::Config& config) {
+  if (options.run_dir) config.daemon.run_dir = *options.run_dir;
+  if (options.socket) config.daemon.socket = *options.socket;
+}
+
+std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions& options,
+                                                            const config::Reading& reading) {
+  std::unique_ptr<Daemon> daemon(new Daemon(options, reading));
+  using Step = Done (Daemon::*)();
+  static constexpr Step steps[] = {
+      &Daemon::take_run_directory, &Daemon::choose_cores,    &Daemon::make_region,
+      &Daemon::open_ports,         &Daemon::configure_twins, &Daemon::publish_first_snapshot,
+      &Daemon::start_workers,      &Daemon::listen,
+  };
+  for (const Step step : steps) {
+    if (auto done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
+  }
+  return daemon;
+}
+
+Daemon::Daemon(DaemonOptions options, const config::Reading& reading)
+    : options_(std::move(options)), config_(reading.config), start_ns_(monotonic_ns()) {
+  override_config(options_, config_);
+  Log::get().set_level(log_level(config_.daemon.log_level));
+  for (const config::Error& warning : reading.warnings) {
+    warnings_.push_back(config::to_string(warning));
+    log_warning("{}", warnings_.back());
+  }
+}
+
+Daemon::Done Daemon::take_run_directory() {
+  auto taken = RunDirectory::take(config_.daemon.run_dir);
+  if (!taken) return std::unexpected(taken.error());
+  run_directory_.emplace(std::move(*taken));
+  return {};
+}
+
+// The file's, or all that this process may run on but the first, which is left to control and to
+// everything else on the machine.
+Daemon::Done Daemon::choose_cores() {
+  const std::vector<uint16_t> usable = dataplane::usable_cores();
+  if (!config_.workers.cores) {
+    cores_ = usable;
+    if (cores_.size() > 1) cores_.erase(cores_.begin());
+    return {};
+  }
+  cores_ = *config_.workers.cores;
+  for (const uint16_t core : cores_) {
+    if (std::ranges::find(usable, core) == usable.end()) {
+      return std::unexpected(
+          Error{fmt::format("workers.cores: core {} is not one that this process may run on: {}",
+                            core, list_of(usable))});
+    }
+  }
+  return {};
+}
+
+Daemon::Done Daemon::make_region() {
+  const auto workers = static_cast<uint32_t>(cores_.size());
+  const dataplane::ConnTableLimits table{.capacity4 = config_.connections.max_ipv4,
+                                         .capacity6 = config_.connections.max_ipv6,
+                                         .workers = workers,
+                                         .other_actors = 1};
+  const RegionPages pages = region_pages(config_.memory.huge_pages);
+  const config::Memory& memory = config_.memory;
+  const uint64_t snapshot_bytes =
+      memory.snapshot_mb ? uint64_t{*memory.snapshot_mb} << 20
+                         : default_snapshot_bytes(memory.max_services, memory.max_backends,
+                                                  config_.forwarding.maglev_table_size, pages);
+  auto region =
+      RegionMemory::create({.workers = workers,
+                            .max_services = memory.max_services,
+                            .max_backends = memory.max_backends,
+                            .reserved = 0,
+                            .snapshot_bytes = snapshot_bytes,
+                            .connection_bytes = dataplane::ConnTable::bytes_needed(table)},
+                           pages);
+  if (!region) return std::unexpected(region.error());
+  region_.emplace(std::move(*region));
+  grace_ = std::make_unique<dataplane::GracePeriod>(workers + 1);
+  const dataplane::RegionArea area = region_->header().connections;
+  auto connections =
+      dataplane::ConnTable::create({region_->view().base() + area.offset, area.bytes}, table,
+                                   random_value<dataplane::HashSeed>(), *grace_);
+  if (!connections) return std::unexpected(Error{connections.error()});
+  connections_.emplace(std::move(*connections));
+  log_info("region of {} MB on {} kB pages, {} IPv4 and {} IPv6 connections",
+           region_->bytes() >> 20, region_->page_bytes() >> 10, table.capacity4, table.capacity6);
+  return {};
+}
+
+Daemon::Done Daemon::open_ports() {
+  auto ports = PortSet::open(config_, static_cast<uint16_t>(cores_.size()));
+  if (!ports) return std::unexpected(ports.error());
+  ports_ = std::move(*ports);
+  for (const std::string& note : ports_->notes())
+    log_info("{}", note);
+  return {};
+}
+
+Daemon::Done Daemon::configure_twins() {
+  auto network = TwinNetwork::open();
+  if (!network) return std::unexpected(network.error());
+  twin_network_.emplace(std::move(*network));
+  const std::vector<Error> errors = twin_network_->apply(ports_->twin_network(config_));
+  if (!errors.empty()) return std::unexpected(errors.front());
+  auto mirror = KernelMirror::open(ports_->kernel_indexes());
+  if (!mirror) return std::unexpected(mirror.error());
+  mirror_ = std::move(*mirror);
+  return {};
+}
+
+Daemon::Done Daemon::publish_first_snapshot() {
+  const auto actor = static_cast<uint32_t>(cores_.size());
+  state_ =
+      std::make_unique<State>(region_->view(), *connections_, *grace_, actor, ports_->interfaces());
+  state_->config_path = options_.config_path;
+  state_->override_config = [options = options_](config::Config& config) {
+    override_config(options, config);
+  };
+  describe_surroundings();
+  changes_ = std::make_unique<Changes>(loop_, pool_, *state_);
+  const auto published = changes_->publish_first(config_, warnings_, mirror_->state());
+  if (!published) return std::unexpected(published.error());
+  return {};
+}
+
+Daemon::Done Daemon::start_workers() {
+  WorkerSetOptions options;
+  options.cores = cores_;
+  options.adaptive = config_.daemon.idle == config::Idle::adaptive;
+  options.start_ns = start_ns_;
+  options.seed = random_value<uint64_t>();
+  auto workers =
+      WorkerSet::create(region_->view(), *connections_, *grace_, *ports_, std::move(options));
+  if (!workers) return std::unexpected(workers.error());
+  workers_ = std::move(*workers);
+  if (auto started = workers_->start(); !started) return std::unexpected(started.error());
+  feed_ = std::make_unique<KernelFeed>(loop_, std::move(mirror_), *state_, *changes_, *workers_);
+  return {};
+}
+
+Daemon::Done Daemon::listen() {
+  commands_ = std::make_unique<Commands>(*state_, *changes_, pool_);
+  const std::string path = config_.daemon.socket_path();
+  auto server =
+      CliServer::listen(loop_, path, config_.daemon.socket_mode,
+                        [this](Peer peer, protocol::Request request, SendRows send) {
+                          return commands_->run(peer, std::move(request), std::move(send));
+                        });
+  if (!server) return std::unexpected(server.error());
+  server_ = std::move(*server);
+  changes_->on_commit([this] { committed(); });
+  changes_->start();
+  return {};
+}
+
+void Daemon::describe_surroundings() {
+  Surroundings& surroundings = state_->surroundings;
+  surroundings.ports = [this] {
+    std::vector<PortStatus> list;
+    for (size_t i = 0; i < ports_->ports().size(); ++i) {
+      list.push_back(status_of(ports_->ports()[i], ports_->plan().ports[i]));
+    }
+    return list;
+  };
+  surroundings.more_counts = [this] {
+    return workers_ ? twin_counts(workers_->twin_counters()) : std::vector<NamedCount>{};
+  };
+  surroundings.now = [this] { return dataplane::moment_now(start_ns_).tick; };
+  surroundings.cores = cores_;
+  surroundings.interfaces = ports_->interface_names();
+  surroundings.dpdk_version = rte_version();
+}
+
+// A new snapshot is out: what the kernel has to keep for it may have changed.
+void Daemon::committed() {
+  if (feed_) feed_->refresh();
+  for (const Error& error : twin_network_->apply(ports_->twin_network(*state_->config))) {
+    log_error("{}", error.text);
+  }
+}
+
+void Daemon::wait_for_signals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal != SIGHUP) {
+      log_info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      loop_.stop();
+      return;
+    }
+    asio::co_spawn(
+        loop_,
+        [this]() -> asio::awaitable<void> {
+          const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
+          if (outcome) {
+            log_info("SIGHUP: {} reloaded", state_->config_path);
+          } else {
+            log_error("SIGHUP: nothing was changed: {}", outcome.error().text);
+          }
+        },
+        asio::detached);
+    wait_for_signals();
+  });
+}
+
+void Daemon::run() {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+    signals_.add(signal);
+  wait_for_signals();
+  log_info("ready: {} services, {} workers on cores {}, listening at {}", config_.services.size(),
+           cores_.size(), list_of(cores_), config_.daemon.socket_path());
+  loop_.run();
+  stop();
+}
+
+// What is under way on the loop is ended while everything that it refers to is still there.
+void Daemon::stop() {
+  signals_.cancel();
+  server_.reset();
+  feed_.reset();
+  loop_.restart();
+  const auto deadline = std::chrono::steady_clock::now() + stop_patience;
+  while (changes_ && !changes_->stop() && std::chrono::steady_clock::now() < deadline) {
+    loop_.run_for(std::chrono::milliseconds(20));
+    loop_.restart();
+  }
+  loop_.run_for(std::chrono::milliseconds(1));
+  pool_.join();
+  if (workers_) workers_->stop();
+}
+
+Daemon::~Daemon() {
+  if (workers_) workers_->stop();
+}
+
+}  // namespace headgate::control

@@ -1,0 +1,95 @@
+// headgated: everything that runs, strung together. start() reads as the list of what a daemon
+// needs, in the order in which it comes to be; it goes in the opposite one.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "config/reader.h"
+#include "control/changes.h"
+#include "control/cli_server.h"
+#include "control/commands.h"
+#include "control/error.h"
+#include "control/kernel_feed.h"
+#include "control/port_set.h"
+#include "control/region_memory.h"
+#include "control/run_directory.h"
+#include "control/state.h"
+#include "control/worker_set.h"
+
+namespace headgate::control {
+
+struct DaemonOptions {
+  std::string config_path;
+  // From the command line; they win over the file, at each reload too.
+  std::optional<std::string> run_dir;
+  std::optional<std::string> socket;
+};
+
+// What `options` says, put into a configuration from a file.
+void override_config(const DaemonOptions& options, config::Config& config);
+
+class Daemon {
+ public:
+  // Brings everything up; an error undoes what was done.
+  [[nodiscard]] static std::expected<std::unique_ptr<Daemon>, Error> start(
+      const DaemonOptions& options, const config::Reading& reading);
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+  ~Daemon();
+
+  // Until SIGTERM or SIGINT.
+  void run();
+
+ private:
+  Daemon(DaemonOptions options, const config::Reading& reading);
+
+  // The steps of start(), in order.
+  using Done = std::expected<void, Error>;
+  [[nodiscard]] Done take_run_directory();
+  [[nodiscard]] Done choose_cores();
+  [[nodiscard]] Done make_region();
+  [[nodiscard]] Done open_ports();
+  [[nodiscard]] Done configure_twins();
+  [[nodiscard]] Done publish_first_snapshot();
+  [[nodiscard]] Done start_workers();
+  [[nodiscard]] Done listen();
+
+  void describe_surroundings();
+  void committed();
+  void wait_for_signals();
+  void stop();
+
+  DaemonOptions options_;
+  config::Config config_;  // as it was at the start
+  std::vector<std::string> warnings_;
+  std::vector<uint16_t> cores_;
+  uint64_t start_ns_ = 0;
+
+  boost::asio::io_context loop_{1};
+  boost::asio::thread_pool pool_{1};
+  std::optional<RunDirectory> run_directory_;
+  std::optional<RegionMemory> region_;
+  std::unique_ptr<dataplane::GracePeriod> grace_;
+  std::optional<dataplane::ConnTable> connections_;
+  std::unique_ptr<PortSet> ports_;
+  std::optional<TwinNetwork> twin_network_;
+  std::unique_ptr<KernelMirror> mirror_;  // until the feed takes it
+  std::unique_ptr<State> state_;
+  std::unique_ptr<Changes> changes_;
+  std::unique_ptr<WorkerSet> workers_;
+  std::unique_ptr<KernelFeed> feed_;
+  std::unique_ptr<Commands> commands_;
+  std::unique_ptr<CliServer> server_;
+  boost::asio::signal_set signals_{loop_};
+};
+
+}  // namespace headgate::control

@@ -1,0 +1,39 @@
+// What control and the kernel tell each other while the daemon runs: changes of links, routes and
+// neighbours become snapshots; neighbours that backends, routes and held packets need are asked for
+// and kept alive.
+#pragma once
+
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "control/changes.h"
+#include "control/kernel_watch.h"
+#include "control/state.h"
+#include "control/worker_set.h"
+
+namespace headgate::control {
+
+class KernelFeed {
+ public:
+  // All outlive the feed; `mirror` has been opened, and its state went into the first snapshot.
+  KernelFeed(boost::asio::io_context& loop, std::unique_ptr<KernelMirror> mirror, State& state,
+             Changes& changes, WorkerSet& workers);
+  ~KernelFeed();
+  KernelFeed(const KernelFeed&) = delete;
+  KernelFeed& operator=(const KernelFeed&) = delete;
+
+  // After every commit: what is in use may have changed.
+  void refresh();
+
+ private:
+  void ask_for_held_packets();
+
+  State& state_;
+  WorkerSet& workers_;
+  KernelWatch watch_;
+  boost::asio::steady_timer timer_;
+};
+
+}  // namespace headgate::control
