@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "dataplane/limits.h"
+
 #if defined(HEADGATE_FAULTS)
 #include <atomic>
 #endif
@@ -52,6 +54,12 @@ enum class Fault : uint8_t {
 inline constexpr unsigned fault_count = 16;
 
 #if defined(HEADGATE_FAULTS)
+// Looks at a rival before it is killed: few, where a test explores every interleaving.
+inline std::atomic<uint32_t> give_way_limit{max_give_way_spins};
+inline uint32_t give_way_spins() noexcept {
+  return give_way_limit.load(std::memory_order_relaxed);
+}
+
 using StepHook = void (*)(Step step, const void* where);
 inline thread_local StepHook step_hook = nullptr;
 inline std::atomic<Fault> active_fault{Fault::none};
@@ -63,6 +71,9 @@ inline bool fault(Fault which) noexcept {
   return active_fault.load(std::memory_order_relaxed) == which;
 }
 #else
+constexpr uint32_t give_way_spins() noexcept {
+  return max_give_way_spins;
+}
 inline void step(Step, const void* = nullptr) noexcept {}
 constexpr bool fault(Fault) noexcept {
   return false;

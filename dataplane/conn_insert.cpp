@@ -198,7 +198,7 @@ ConnTable::Outcome ConnTable::settle_slot(const Announcement& mine, std::atomic<
                                           Hit& holder) noexcept {
   constexpr bool v6 = detail::is_v6_key<Key>;
   if (&other == mine.slot) return Outcome::alone;
-  for (uint32_t looks = 0; looks < 2 * max_give_way_spins; ++looks) {
+  for (uint32_t looks = 0; looks < 2 * faults::give_way_spins() + 2; ++looks) {
     Slot seen = detail::load_slot(other, std::memory_order_seq_cst);
     if (seen.matches(hash_value, SlotState::live, v6) && entry_has(seen, key)) {
       holder = {seen.ref(), seen.direction()};
@@ -209,7 +209,7 @@ ConnTable::Outcome ConnTable::settle_slot(const Announcement& mine, std::atomic<
       return Outcome::alone;
     }
     step(Step::meet_rival, &other);
-    if (&other < mine.slot && looks < max_give_way_spins) {
+    if (&other < mine.slot && looks < faults::give_way_spins()) {
       if (mine.slot->load() != mine.word.word()) return Outcome::lost;
       rte_pause();
       continue;

@@ -89,7 +89,9 @@ enum class PublishStatus : uint8_t {
 };
 
 // Of `exists` and `reply_taken` the holder may be dying: its keys are then about to go, and
-// unlink(actor, holder.ref) makes sure that they are gone, after which another try makes sense.
+// unlink(actor, holder.ref) makes sure that they are gone, after which another try makes sense. The
+// holder of a reply key may also be the very same connection, still being published by another
+// worker: if its forward key is equal, it may be used as if it had been found.
 struct PublishResult {
   PublishStatus status = PublishStatus::inserted;
   Hit holder{};
@@ -213,11 +215,12 @@ class ConnTable {
   template <class Function>
   uint64_t for_each(uint64_t cursor, uint32_t budget, Function&& fn) const;
 
-  // The two buckets of a key. For tests and the implementation.
+  // The two buckets of a key, and all of them. For tests and the implementation.
   [[nodiscard]] Bucket& home(uint64_t hash) const noexcept {
     return buckets_[fastrange(static_cast<uint32_t>(hash))];
   }
   [[nodiscard]] Bucket& alternate(uint64_t hash) const noexcept;
+  [[nodiscard]] Bucket& bucket(uint32_t index) const noexcept { return buckets_[index]; }
 
  private:
   // What insert() found, and the slot that it announced the key in.

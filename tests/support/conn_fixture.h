@@ -34,8 +34,18 @@ class TestTable {
   explicit TestTable(const ConnTableLimits& limits, uint64_t seed = 1)
       : bytes_(ConnTable::bytes_needed(limits)),
         memory_(static_cast<std::byte*>(std::aligned_alloc(64, (bytes_ + 63) / 64 * 64))),
-        grace_(limits.workers + limits.other_actors) {
-    auto made = ConnTable::create({memory_.get(), bytes_}, limits, seed_of(seed), grace_);
+        grace_(limits.workers + limits.other_actors),
+        limits_(limits),
+        seed_(seed) {
+    reset();
+  }
+  // An empty table in the same memory.
+  void reset() {
+#if defined(HEADGATE_ASAN)
+    unpoison_all();
+#endif
+    grace_ = GracePeriod(grace_.readers());
+    auto made = ConnTable::create({memory_.get(), bytes_}, limits_, seed_of(seed_), grace_);
     if (!made) throw std::runtime_error(made.error());
     table_.emplace(std::move(*made));
     for (uint32_t actor = 0; actor < grace_.readers(); ++actor)
@@ -74,6 +84,8 @@ class TestTable {
   size_t bytes_;
   std::unique_ptr<std::byte, FreeMemory> memory_;
   GracePeriod grace_;
+  ConnTableLimits limits_;
+  uint64_t seed_;
   std::optional<ConnTable> table_;
 };
 
