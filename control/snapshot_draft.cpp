@@ -176,7 +176,10 @@ std::expected<void, Error> SnapshotDraft::place_service_slots() {
 std::expected<void, Error> SnapshotDraft::place_addresses() {
   const auto& host = network().host_addresses();
   const auto& shared = forwarding().local_addresses;
-  size_t entries = host.size() + shared.size() + model.identity.backend_end();
+  size_t entries = host.size() + shared.size();
+  for (uint32_t index = 0; index < model.identity.backend_end(); ++index) {
+    entries += row(index).id != dataplane::none;
+  }
   for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
     entries += 1 + state.local_addresses.size();
   });
