@@ -4,6 +4,13 @@
 #include <utility>
 
 namespace headgate::control {
+namespace {
+
+// A reload can retire a block for each of thousands of services; the control thread has other
+// things to do between.
+constexpr size_t blocks_at_once = 1024;
+
+}  // namespace
 
 SnapshotStore::SnapshotStore(dataplane::RegionView region, BlockArena& arena,
                              dataplane::GracePeriod& grace)
@@ -27,11 +34,15 @@ uint64_t SnapshotStore::publish(dataplane::Offset<dataplane::SnapshotRoot> root,
 }
 
 size_t SnapshotStore::poll() {
-  // Tokens grow, so the newest that has passed ends the wait of all before it.
-  while (!retired_.empty() && grace_.passed(retired_.front().token)) {
-    for (const Block& block : retired_.front().blocks)
-      arena_.free(block);
-    passed_generation_ = retired_.front().generation;
+  size_t budget = blocks_at_once;
+  while (budget != 0 && !retired_.empty() && grace_.passed(retired_.front().token)) {
+    Retired& oldest = retired_.front();
+    passed_generation_ = oldest.generation;
+    for (; budget != 0 && !oldest.blocks.empty(); --budget) {
+      arena_.free(oldest.blocks.back());
+      oldest.blocks.pop_back();
+    }
+    if (!oldest.blocks.empty()) break;
     retired_.pop_front();
   }
   return retired_.size();

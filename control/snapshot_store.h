@@ -26,7 +26,8 @@ class SnapshotStore {
   // `retired` are the blocks that only earlier generations lead to. Returns the new generation.
   uint64_t publish(dataplane::Offset<dataplane::SnapshotRoot> root, std::vector<Block> retired);
 
-  // Frees the blocks whose grace period is over. Returns how many generations still wait.
+  // Frees blocks whose grace period is over, a bounded number at once. Returns how many generations
+  // still wait: call it again soon while there are any.
   size_t poll();
 
   // Null before the first. Valid until the next poll() after the next publish().
