@@ -126,6 +126,8 @@ struct Connections {
   // Once that share is filled this far, an embryonic connection lives only so long.
   uint32_t embryonic_pressure_percent = 75;
   uint32_t embryonic_pressure_timeout_s = 10;
+  bool tcp_reuse = true;    // a SYN on a connection in TIME_WAIT or CLOSE is scheduled anew
+  bool sloppy_tcp = false;  // ACK and FIN without a connection make one, not only SYN
 
   bool operator==(const Connections&) const = default;
 };
@@ -171,6 +173,7 @@ struct Forwarding {
 struct Persistence {
   uint32_t timeout_s = 360;
   std::optional<uint8_t> netmask;  // prefix length that groups clients; empty: each address alone
+  bool leave_quiescent = false;    // not to a backend that has got weight 0 since
 
   bool operator==(const Persistence&) const = default;
 };

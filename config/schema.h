@@ -141,6 +141,8 @@ struct Schema<Connections> {
     f(Key{"embryonic_percent"}, &Connections::embryonic_percent, Number{1, 100});
     f(Key{"embryonic_pressure_percent"}, &Connections::embryonic_pressure_percent, Number{1, 100});
     f(Key{"embryonic_pressure_timeout_s"}, &Connections::embryonic_pressure_timeout_s, timeout);
+    f(Key{"tcp_reuse"}, &Connections::tcp_reuse, Switch{});
+    f(Key{"sloppy_tcp"}, &Connections::sloppy_tcp, Switch{});
   }
 };
 
@@ -185,6 +187,7 @@ struct Schema<Persistence> {
   static void fields(auto&& f) {
     f(Key{"timeout_s"}, &Persistence::timeout_s, timeout);
     f(Key{"netmask", "none"}, &Persistence::netmask, Netmask{});
+    f(Key{"leave_quiescent"}, &Persistence::leave_quiescent, Switch{});
   }
 };
 

@@ -23,6 +23,9 @@ uint32_t flags_of(const config::Service& service) {
   if (service.newest_first) flags |= dataplane::service_newest_first;
   if (!service.udp_counts_as_active) flags |= dataplane::service_udp_inactive;
   if (service.mid_stream == config::MidStream::hash) flags |= dataplane::service_mid_stream_hash;
+  if (service.persistence && service.persistence->leave_quiescent) {
+    flags |= dataplane::service_quiescent_reschedules;
+  }
   return flags;
 }
 

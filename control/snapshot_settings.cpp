@@ -49,7 +49,8 @@ dataplane::Settings make_settings(const config::Config& config, uint32_t workers
   settings.answers_per_second = share(config.rates.arp_per_s, workers);
   settings.echo_per_second = share(config.rates.icmp_echo_per_s, workers);
   settings.routing = config.forwarding.routing ? 1 : 0;
-  settings.conn_reuse = 1;
+  settings.conn_reuse = connections.tcp_reuse ? 1 : 0;
+  settings.sloppy_tcp = connections.sloppy_tcp ? 1 : 0;
   return settings;
 }
 
