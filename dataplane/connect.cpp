@@ -7,22 +7,20 @@
 namespace headgate::dataplane {
 namespace {
 
-constexpr uint8_t protocol_ospf = 89;
 constexpr uint16_t port_bgp = 179;
 constexpr uint16_t port_bfd = 3784;
 constexpr uint16_t port_bfd_multihop = 4784;
 
 // What keeps the box itself reachable and its routes alive goes before everything else.
 bool is_control_traffic(const Packet& packet) noexcept {
-  const uint16_t from = packet.source_port.host();
-  const uint16_t to = packet.destination_port.host();
   switch (packet.protocol) {
     case net::protocol_tcp:
-      return from == port_bgp || to == port_bgp;
+      return packet.source_port.host() == port_bgp || packet.destination_port.host() == port_bgp;
     case net::protocol_udp:
-      return to == port_bfd || to == port_bfd_multihop;
+      return packet.destination_port.host() == port_bfd ||
+             packet.destination_port.host() == port_bfd_multihop;
     case net::protocol_vrrp:
-    case protocol_ospf:
+    case net::protocol_ospf:
       return true;
     default:
       return false;
@@ -52,15 +50,21 @@ bool is_our_address(uint8_t flags) noexcept {
   return (flags & (address_vip | address_local | address_host)) != 0;
 }
 
-// LVS leaves this to the director's own stack, which resets TCP and reports the rest.
+// LVS leaves this to the director's own stack, which resets TCP and reports the rest. Nobody
+// answers SCTP, which LVS balances, and an IPv6 packet without contents (RFC 8200 section 4.7).
 void no_service(Worker& worker, Packet& packet) noexcept {
-  if (packet.protocol == net::protocol_tcp) {
-    originate_reset(worker, packet);
-  } else {
-    originate_icmp_error(worker, packet,
-                         packet.protocol == net::protocol_udp ? IcmpError::port_unreachable
-                                                              : IcmpError::protocol_unreachable,
-                         packet.destination);
+  switch (packet.protocol) {
+    case net::protocol_tcp:
+      originate_reset(worker, packet);
+      break;
+    case net::protocol_udp:
+      originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination);
+      break;
+    case net::protocol_sctp:
+    case net::protocol_none:
+      break;
+    default:
+      originate_icmp_error(worker, packet, IcmpError::protocol_unreachable, packet.destination);
   }
   drop(worker, packet.mbuf, Verdict::drop_no_service);
 }

@@ -63,8 +63,9 @@ enum class FrameKind : uint8_t {
   other_ip,  // another transport protocol
   fragment,  // an IP fragment: has no flow key of its own
   arp,
-  twin,  // not IP, broadcast or multicast: the kernel's
-  drop,  // `verdict` says why
+  twin_control,  // the kernel's: what keeps links, routes and neighbours alive
+  twin_other,    // the kernel's: other broadcast and multicast, other VLANs and protocols
+  drop,          // `verdict` says why
 };
 
 struct ParseResult {

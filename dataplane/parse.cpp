@@ -16,6 +16,24 @@ constexpr ParseResult found(FrameKind kind) noexcept {
   return {kind, Verdict::twin_not_ours};
 }
 
+// Frames of layer 2 that keep a link alive.
+constexpr bool is_link_control(uint16_t type) noexcept {
+  return type < net::ethertype_first || type == net::ethertype_slow_protocols ||
+         type == net::ethertype_lldp;
+}
+
+// IP multicast that keeps neighbours, groups and routes alive. A flood of other multicast must not
+// get in its way.
+constexpr bool is_multicast_control(uint8_t protocol) noexcept {
+  return protocol == net::protocol_igmp || protocol == net::protocol_icmpv6 ||
+         protocol == net::protocol_ospf || protocol == net::protocol_vrrp ||
+         protocol == 0;  // hop-by-hop options: MLD (RFC 3810)
+}
+
+constexpr ParseResult multicast(uint8_t protocol) noexcept {
+  return found(is_multicast_control(protocol) ? FrameKind::twin_control : FrameKind::twin_other);
+}
+
 // RFC 1122 section 3.2.1.3: 0/8, 127/8, 224/4 and 240/4 are never the source of a packet on the
 // wire (240/4 holds the broadcast address).
 bool is_bad_source(net::Ipv4Address source) noexcept {
@@ -100,7 +118,7 @@ ParseResult parse_ipv4(Packet& packet, uint32_t contiguous) noexcept {
   packet.l4 = packet.l3 + header_length;
   packet.l4_length = static_cast<uint16_t>(packet.l3_length - header_length);
   const bool multicast_destination = (ip.destination.host() >> 28) >= 14;
-  if (multicast_destination) return found(FrameKind::twin);
+  if (multicast_destination) return multicast(ip.protocol);
   if (is_bad_source(ip.source)) return dropped(Verdict::drop_bad_source);
   if (ip.is_fragment()) return found(FrameKind::fragment);
   return parse_transport(packet, contiguous - header_length);
@@ -148,6 +166,21 @@ ParseResult parse_ipv6_chain(Packet& packet, uint32_t contiguous) noexcept {
   return dropped(Verdict::drop_malformed);
 }
 
+// IPv6 multicast is the kernel's, but a solicitation for an address of ours may be answered here:
+// the solicited-node groups (RFC 4291 section 2.7.1) are looked into.
+ParseResult parse_ipv6_multicast(Packet& packet, uint32_t contiguous) noexcept {
+  const net::Ipv6Header& ip = packet.ipv6();
+  const auto& group = ip.destination.bytes;
+  const bool solicited_node = group[1] == 0x02 && group[11] == 1 && group[12] == 0xff;
+  if (solicited_node && ip.next_header == net::protocol_icmpv6) {
+    const ParseResult result = parse_ipv6_chain(packet, contiguous);
+    if (result.kind == FrameKind::icmp && packet.icmp().type == net::icmp6_neighbour_solicitation) {
+      return result;
+    }
+  }
+  return multicast(ip.next_header);
+}
+
 ParseResult parse_ipv6(Packet& packet, uint32_t contiguous) noexcept {
   if (contiguous < sizeof(Ipv6Header)) return dropped(Verdict::drop_truncated);
   const Ipv6Header& ip = packet.ipv6();
@@ -159,20 +192,12 @@ ParseResult parse_ipv6(Packet& packet, uint32_t contiguous) noexcept {
   packet.l3_length = static_cast<uint16_t>(length);
   packet.source = ip.source;
   packet.destination = ip.destination;
-  if (ip.destination.bytes[0] == 0xff) {
-    // Multicast is the kernel's, but a solicitation for an address of ours may be answered here:
-    // only solicited-node groups (RFC 4291 section 2.7.1) are looked into.
-    const bool solicited = ip.destination.bytes[1] == 0x02 && ip.destination.bytes[11] == 1 &&
-                           ip.destination.bytes[12] == 0xff;
-    if (!solicited || ip.next_header != net::protocol_icmpv6) return found(FrameKind::twin);
-    const ParseResult result = parse_ipv6_chain(packet, contiguous);
-    return result.kind == FrameKind::icmp ? result : found(FrameKind::twin);
-  }
+  if (ip.destination.bytes[0] == 0xff) return parse_ipv6_multicast(packet, contiguous);
   if (is_bad_source(ip.source)) {
     // Duplicate address detection (RFC 4862) comes from the unspecified address.
     const bool unspecified_nd =
         ip.source == net::Ipv6Address{} && ip.next_header == net::protocol_icmpv6;
-    return unspecified_nd ? found(FrameKind::twin) : dropped(Verdict::drop_bad_source);
+    return unspecified_nd ? found(FrameKind::twin_control) : dropped(Verdict::drop_bad_source);
   }
   return parse_ipv6_chain(packet, contiguous);
 }
@@ -201,21 +226,23 @@ ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* m
     packet.l2_length += sizeof(net::VlanTag);
   }
   packet.interface = interface_of(region, root, port, vlan);
-  if (packet.interface == none16) return found(FrameKind::twin);
-  if (type == net::ethertype_arp) return found(FrameKind::arp);
-  if (type != net::ethertype_ipv4 && type != net::ethertype_ipv6) return found(FrameKind::twin);
-
+  if (packet.interface == none16) return found(FrameKind::twin_other);
   const bool for_us = ethernet.destination == region.element(root.interfaces, packet.interface).mac;
   if (!for_us && !ethernet.destination.is_multicast()) return dropped(Verdict::drop_not_for_us);
+  if (type == net::ethertype_arp) return found(FrameKind::arp);
+  if (type != net::ethertype_ipv4 && type != net::ethertype_ipv6) {
+    return found(is_link_control(type) ? FrameKind::twin_control : FrameKind::twin_other);
+  }
   packet.l3 = frame + packet.l2_length;
   const ParseResult result = type == net::ethertype_ipv4
                                  ? parse_ipv4(packet, contiguous - packet.l2_length)
                                  : parse_ipv6(packet, contiguous - packet.l2_length);
   if (for_us || result.kind == FrameKind::drop) return result;
   // A broadcast or multicast frame never carries a connection's packet (RFC 1122 section 3.3.6).
+  if (result.kind == FrameKind::twin_control) return result;
   const bool solicitation = result.kind == FrameKind::icmp && packet.destination.is_v6() &&
                             packet.destination.bytes[0] == 0xff;
-  return solicitation ? result : found(FrameKind::twin);
+  return solicitation ? result : found(FrameKind::twin_other);
 }
 
 }  // namespace headgate::dataplane

@@ -10,7 +10,7 @@ namespace headgate::dataplane {
 // beyond the IP packet (Ethernet padding) are cut off.
 //
 // flow: all fields valid but hash and key. icmp, other_ip, fragment: all but ports, hash and key.
-// arp, twin: mbuf, interface (none16 on an unknown VLAN) and l2_length only.
+// arp, twin_*: mbuf, interface (none16 on an unknown VLAN) and l2_length only.
 [[nodiscard]] ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf,
                                       uint16_t port, Packet& packet) noexcept;
 

@@ -23,8 +23,10 @@ void finish_other(Worker& worker, Packet& packet, ParseResult result) noexcept {
       return drop(worker, packet.mbuf, result.verdict);
     case FrameKind::arp:
       return answer_arp(worker, packet);
-    case FrameKind::twin:
+    case FrameKind::twin_control:
       return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
+    case FrameKind::twin_other:
+      return to_twin(worker, packet.mbuf, TwinClass::bulk, Verdict::twin_not_ours);
     case FrameKind::icmp:
     case FrameKind::other_ip:
     case FrameKind::fragment:

@@ -14,14 +14,21 @@ inline constexpr uint16_t ethertype_ipv4 = 0x0800;
 inline constexpr uint16_t ethertype_arp = 0x0806;
 inline constexpr uint16_t ethertype_vlan = 0x8100;
 inline constexpr uint16_t ethertype_ipv6 = 0x86dd;
+inline constexpr uint16_t ethertype_first = 0x0600;  // below: the length of an 802.3 frame (STP)
+inline constexpr uint16_t ethertype_slow_protocols = 0x8809;  // LACP
+inline constexpr uint16_t ethertype_lldp = 0x88cc;
 
 inline constexpr uint8_t protocol_icmp = 1;
+inline constexpr uint8_t protocol_igmp = 2;
 inline constexpr uint8_t protocol_ipip = 4;
 inline constexpr uint8_t protocol_tcp = 6;
 inline constexpr uint8_t protocol_udp = 17;
 inline constexpr uint8_t protocol_ipv6 = 41;
 inline constexpr uint8_t protocol_icmpv6 = 58;
+inline constexpr uint8_t protocol_none = 59;  // IPv6: nothing follows
+inline constexpr uint8_t protocol_ospf = 89;
 inline constexpr uint8_t protocol_vrrp = 112;
+inline constexpr uint8_t protocol_sctp = 132;
 
 struct EthernetHeader {
   MacAddress destination;
