@@ -168,7 +168,12 @@ std::expected<uint32_t, Error> ServiceStage::put_backend(uint32_t service_id,
   row.port = net::be16::from_host(is_stateless(mode) ? uint16_t{0} : backend.port);
   row.address = backend.address;
   if (mode == config::Mode::ipip) row.tunnel_source = way.source;
-  if (backend.weight == 0) row.flags |= dataplane::backend_quiescent;
+  if (backend.weight == 0) {
+    row.flags |= dataplane::backend_quiescent;
+    if (service.on_backend_removed == config::OnRemoved::expire) {
+      row.flags |= dataplane::backend_reopens;
+    }
+  }
   if (!backend.enabled) row = removed(row, service.on_backend_removed, wanted.deadline);
   set_row(*index, row);
   return index;

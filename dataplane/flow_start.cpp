@@ -176,7 +176,6 @@ PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet
 
 PublishResult publish(Worker& worker, ConnRef& ref, const Packet& packet,
                       const ServiceBlock& service, const BackendRow& backend) noexcept {
-  fill_entry(worker, ref, packet, service, backend);
   if (backend.mode == Mode::fullnat) {
     return publish_fullnat(worker, ref, packet, service, backend);
   }
@@ -188,14 +187,14 @@ PublishResult publish(Worker& worker, ConnRef& ref, const Packet& packet,
                                     is_nat ? Keys::both : Keys::forward_only);
 }
 
-void flow_begins(Worker& worker, Packet& packet, const ServiceBlock& service,
-                 ConnRef ref) noexcept {
+void flow_begins(Worker& worker, Packet& packet, const ServiceBlock& service, ConnRef ref,
+                 StateWord published) noexcept {
   const ConnCommon& entry = worker.connections.common(ref);
-  count_in(worker, ref);
+  count_in(worker, ref, published);
   const uint32_t backend = backend_index(entry.backend_id.load(std::memory_order_relaxed));
   worker.counters.services[service.id].connections.add(1);
   worker.counters.backends[backend].connections.add(1);
-  worker.wheel.arm(ref, keep_template(worker, ref, expiry(worker, ref)));
+  worker.wheel.arm(ref, next_look(worker, ref));
   forward_first(worker, packet, ref);
 }
 
@@ -216,9 +215,11 @@ bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
     without_entry(worker, packet, service, Verdict::drop_table_full);
     return true;
   }
+  fill_entry(worker, ref, packet, service, backend);
+  const StateWord filled = table.common(ref).state();
   const PublishResult result = publish(worker, ref, packet, service, backend);
   if (result.status == PublishStatus::inserted) {
-    flow_begins(worker, packet, service, ref);
+    flow_begins(worker, packet, service, ref, filled);
     return true;
   }
   table.discard(worker.options.id, ref, result.seen);
@@ -234,6 +235,7 @@ bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
         end_connection(worker, result.holder.ref);
         return false;
       }
+      if (result.seen) return false;  // a race: another entry can try this port or the next
       refuse_reply_key(worker, packet, service, backend.mode);
       return true;
     case PublishStatus::unlinked:
@@ -277,7 +279,7 @@ void start_flow(Worker& worker, Packet& packet, const ServiceBlock& service) noe
   if (is_tcp && !starts_connection(packet.tcp_flags, sloppy)) {
     return mid_stream(worker, packet, service);
   }
-  if (is_tcp && worker.under_pressure) {
+  if (is_tcp && worker.embryonic_full) {
     return without_entry(worker, packet, service, Verdict::drop_embryonic_quota);
   }
   const uint32_t backend_id = choose_backend(worker, packet, service);

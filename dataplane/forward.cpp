@@ -1,5 +1,7 @@
 #include "dataplane/forward.h"
 
+#include <optional>
+
 #include "dataplane/lifetime.h"
 #include "dataplane/originate.h"
 #include "dataplane/rewrite.h"
@@ -31,11 +33,9 @@ Endpoint client_of(const ConnTable& table, ConnRef ref) noexcept {
   return {table.v4(ref).client_ip, table.v4(ref).client_port};
 }
 
-// The address that an ICMP error about the packet comes from: the VIP towards clients, the
-// interface's own towards backends.
-net::IpAddress error_source(const Worker& worker, const Packet& packet,
-                            Direction direction) noexcept {
-  if (direction == Direction::forward) return packet.destination;
+// Towards backends an ICMP error comes from the interface's own address; towards clients it comes
+// from the VIP, the packet's destination.
+net::IpAddress address_towards_backend(const Worker& worker, const Packet& packet) noexcept {
   const Interface& interface = worker.interface(packet.interface);
   if (packet.is_v4()) return interface.ipv4;
   return interface.ipv6;
@@ -45,50 +45,57 @@ bool may_fragment(const Packet& packet) noexcept {
   return packet.is_v4() && (packet.ipv4().fragment.host() & net::ipv4_dont_fragment) == 0;
 }
 
+// Why a packet cannot be sent on.
+struct Obstacle {
+  Verdict verdict;
+  std::optional<IcmpError> error;
+  uint16_t mtu = 0;  // of `too_big`
+};
+
 // What a router checks before it sends a packet on: TTL, a way, and the size with `overhead` bytes
-// of outer header. A packet that fails is answered and ended here, as it was received.
-bool may_pass(Worker& worker, const Packet& packet, const Hop& hop, uint16_t overhead,
-              Direction direction) noexcept {
-  const net::IpAddress from = error_source(worker, packet, direction);
-  if (packet.ttl() <= 1) {
-    originate_icmp_error(worker, packet, IcmpError::time_exceeded, from);
-    drop(worker, packet.mbuf, Verdict::drop_ttl_exceeded);
-    return false;
+// of outer header.
+std::optional<Obstacle> obstacle(const Packet& packet, const Hop& hop, uint16_t overhead) noexcept {
+  if (packet.ttl() <= 1) return Obstacle{Verdict::drop_ttl_exceeded, IcmpError::time_exceeded};
+  switch (hop.state) {
+    case NextHopState::unreachable:
+    case NextHopState::prohibited:
+    case NextHopState::blackhole:  // LVS answers for a blackhole as well
+      return Obstacle{Verdict::drop_no_route, IcmpError::host_unreachable};
+    case NextHopState::local:
+      return std::nullopt;
+    case NextHopState::resolved:
+    case NextHopState::unresolved:
+      break;
   }
-  const bool no_way = hop.state == NextHopState::unreachable ||
-                      hop.state == NextHopState::prohibited || hop.state == NextHopState::blackhole;
-  if (no_way) {  // LVS answers for a blackhole as well
-    originate_icmp_error(worker, packet, IcmpError::host_unreachable, from);
-    drop(worker, packet.mbuf, Verdict::drop_no_route);
-    return false;
-  }
-  if (packet.l3_length + overhead > hop.mtu) {
-    // Fragmenting here has its place below; until then what may be fragmented is dropped by name.
-    if (!may_fragment(packet)) {
-      const auto mtu = static_cast<uint16_t>(hop.mtu - overhead);
-      originate_icmp_error(worker, packet, IcmpError::too_big, from, mtu);
-    }
-    drop(worker, packet.mbuf, Verdict::drop_too_big);
-    return false;
-  }
-  return true;
+  if (packet.l3_length + overhead <= hop.mtu) return std::nullopt;
+  // Fragmenting here has its place below; until then what may be fragmented is dropped by name.
+  if (may_fragment(packet)) return Obstacle{Verdict::drop_too_big, std::nullopt};
+  return Obstacle{Verdict::drop_too_big, IcmpError::too_big,
+                  static_cast<uint16_t>(hop.mtu - overhead)};
 }
 
-void count_in_packet(Worker& worker, uint32_t service_id, uint32_t backend_id,
-                     const Packet& packet) noexcept {
+// Answers a packet, as it was received, from the address `from`. Returns the bytes of the answer.
+uint16_t answer(Worker& worker, const Packet& packet, const Obstacle& reason,
+                const net::IpAddress& from) noexcept {
+  if (!reason.error) return 0;
+  return originate_icmp_error(worker, packet, *reason.error, from, reason.mtu);
+}
+
+void count_packet_in(Worker& worker, uint32_t service_id, uint32_t backend_id,
+                     uint16_t bytes) noexcept {
   for (TrafficRow* row : {&worker.counters.services[service_id],
                           &worker.counters.backends[backend_index(backend_id)]}) {
     row->in_packets.add(1);
-    row->in_bytes.add(packet.l3_length);
+    row->in_bytes.add(bytes);
   }
 }
 
-void count_out_packet(Worker& worker, uint32_t service_id, uint32_t backend_id,
-                      const Packet& packet) noexcept {
+void count_packet_out(Worker& worker, uint32_t service_id, uint32_t backend_id,
+                      uint16_t bytes) noexcept {
   for (TrafficRow* row : {&worker.counters.services[service_id],
                           &worker.counters.backends[backend_index(backend_id)]}) {
     row->out_packets.add(1);
-    row->out_bytes.add(packet.l3_length);
+    row->out_bytes.add(bytes);
   }
 }
 
@@ -106,8 +113,16 @@ void send_to_backend(Worker& worker, Packet& packet, const BackendRow& backend, 
                      ConnRef ref) noexcept {
   const Hop hop = hop_at(worker, backend.next_hop);
   const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
-  if (!may_pass(worker, packet, hop, overhead, Direction::forward)) return;
   const bool stateless = ref.is_none();
+  if (const auto reason = obstacle(packet, hop, overhead)) {
+    const uint16_t bytes = answer(worker, packet, *reason, packet.destination);
+    // As LVS does: an error from the VIP about a connection is traffic of the connection.
+    if (bytes != 0 && !stateless) count_packet_out(worker, backend.service_id, backend.id, bytes);
+    return drop(worker, packet.mbuf, reason->verdict);
+  }
+  if (hop.state == NextHopState::local && (mode == Mode::dr || mode == Mode::ipip)) {
+    return to_twin(worker, packet.mbuf, TwinClass::bulk, Verdict::twin_not_ours);
+  }
   switch (mode) {
     case Mode::dr:
       decrement_ttl(packet);
@@ -133,10 +148,9 @@ void send_to_backend(Worker& worker, Packet& packet, const BackendRow& backend, 
 }
 
 // Backend to client, translated back to what the client knows.
-void send_to_client(Worker& worker, Packet& packet, Mode mode, ConnRef ref) noexcept {
-  const Endpoint client = client_of(worker.connections, ref);
-  const Hop hop = route_to(worker, client.address);
-  if (!may_pass(worker, packet, hop, 0, Direction::reply)) return;
+void send_to_client(Worker& worker, Packet& packet, ConnRef ref, const Endpoint& client,
+                    const Hop& hop) noexcept {
+  const auto mode = static_cast<Mode>(worker.connections.common(ref).mode);
   const Endpoint vip = vip_of(worker.connections, ref);
   if (mode == Mode::fullnat) {
     translate(packet, vip.address, vip.port, client.address, client.port);
@@ -148,18 +162,20 @@ void send_to_client(Worker& worker, Packet& packet, Mode mode, ConnRef ref) noex
            mode == Mode::fullnat ? Verdict::sent_fullnat_reply : Verdict::sent_nat_reply);
 }
 
-bool is_opening(const Packet& packet) noexcept {
-  return packet.protocol == net::protocol_tcp &&
-         (packet.tcp_flags & (net::tcp_syn | net::tcp_ack | net::tcp_rst)) == net::tcp_syn;
+bool has(const BackendRow& backend, BackendFlag flag) noexcept {
+  return (backend.flags & flag) != 0;
 }
 
-// A client that opens the connection anew, on a 4-tuple that is all but over or whose backend is no
-// longer configured, gets a new choice.
+// A client that opens the connection anew gets a new choice when the one that there was is all but
+// over, or its backend no longer configured.
 bool begins_anew(const Worker& worker, const Packet& packet, StateWord state,
                  const BackendRow& backend) noexcept {
-  if (!is_opening(packet)) return false;
-  if ((backend.flags & backend_removed) != 0) return true;
-  return worker.root->settings.conn_reuse != 0 && is_reusable(state.state());
+  if (packet.protocol != net::protocol_tcp || !starts_connection(packet.tcp_flags, false)) {
+    return false;
+  }
+  if (has(backend, backend_removed) && !has(backend, backend_cut)) return true;
+  if (worker.root->settings.conn_reuse == 0) return false;
+  return is_reusable(state.state()) || has(backend, backend_reopens);
 }
 
 bool deadline_passed(const Worker& worker, const BackendRow& backend) noexcept {
@@ -171,10 +187,24 @@ void forward_reply(Worker& worker, Packet& packet, Hit hit, const BackendRow& ba
   ConnCommon& connection = worker.connections.common(hit.ref);
   const bool local = connection.state().owner() == worker.options.id;
   (local ? worker.counters.worker->replies_local : worker.counters.worker->replies_foreign).add(1);
+  const Endpoint client = client_of(worker.connections, hit.ref);
+  const Hop hop = route_to(worker, client.address);
+  // What a router would not send on never reaches LVS in this direction: no state, no counters.
+  if (const auto reason = obstacle(packet, hop, 0)) {
+    answer(worker, packet, *reason, address_towards_backend(worker, packet));
+    return drop(worker, packet.mbuf, reason->verdict);
+  }
   advance_state(worker, hit.ref, Direction::reply, packet.tcp_flags);
   connection.touch(worker.now.tick);
-  count_out_packet(worker, connection.service_id, backend.id, packet);
-  send_to_client(worker, packet, static_cast<Mode>(connection.mode), hit.ref);
+  count_packet_out(worker, connection.service_id, backend.id, packet.l3_length);
+  send_to_client(worker, packet, hit.ref, client, hop);
+}
+
+// The rest of a drain. The client learns it at once, so that it can connect anew.
+void end_drained(Worker& worker, Packet& packet, Hit hit) noexcept {
+  end_connection(worker, hit.ref);
+  if (hit.direction == Direction::forward) originate_reset(worker, packet);
+  drop(worker, packet.mbuf, Verdict::drop_drain_deadline);
 }
 
 }  // namespace
@@ -189,23 +219,21 @@ bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
     end_connection(worker, hit.ref);
     return false;
   }
-  if (deadline_passed(worker, *backend)) {
+  const bool is_reply = hit.direction == Direction::reply;
+  if (has(*backend, backend_expire) ||
+      (!is_reply && begins_anew(worker, packet, state, *backend))) {
     end_connection(worker, hit.ref);
-    drop(worker, packet.mbuf, Verdict::drop_drain_deadline);
+    return false;
+  }
+  if (deadline_passed(worker, *backend)) {
+    end_drained(worker, packet, hit);
     return true;
   }
-  if (hit.direction == Direction::reply) {
+  if (is_reply) {
     forward_reply(worker, packet, hit, *backend);
     return true;
   }
-  const bool expired = (backend->flags & backend_expire) != 0;
-  if (expired || begins_anew(worker, packet, state, *backend)) {
-    if ((backend->flags & backend_cut) == 0) {
-      end_connection(worker, hit.ref);
-      return false;
-    }
-  }
-  if ((backend->flags & backend_cut) != 0) {
+  if (has(*backend, backend_cut)) {
     drop(worker, packet.mbuf, Verdict::drop_backend_removed);
     return true;
   }
@@ -220,13 +248,13 @@ void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {
   if (backend == nullptr) return drop(worker, packet.mbuf, Verdict::drop_no_connection);
   advance_state(worker, ref, Direction::forward, packet.tcp_flags);
   connection.touch(worker.now.tick);
-  count_in_packet(worker, connection.service_id, backend_id, packet);
+  count_packet_in(worker, connection.service_id, backend_id, packet.l3_length);
   send_to_backend(worker, packet, *backend, static_cast<Mode>(connection.mode), ref);
 }
 
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {
   worker.counters.worker->fallback_stateless.add(1);
-  count_in_packet(worker, backend.service_id, backend.id, packet);
+  count_packet_in(worker, backend.service_id, backend.id, packet.l3_length);
   send_to_backend(worker, packet, backend, backend.mode, no_conn);
 }
 

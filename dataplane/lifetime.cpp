@@ -33,10 +33,10 @@ void count_out(Worker& worker, const ConnCommon& connection, StateWord state) no
   if (active != 0 || inactive != 0) add_live(worker, connection, -active, -inactive);
 }
 
-// Half-open connections give way sooner when their quota is used up.
+// Half-open connections give way sooner when there are many.
 uint32_t timeout_ticks(const Worker& worker, StateWord state) noexcept {
   const Settings& settings = worker.root->settings;
-  if (worker.under_pressure && state.has(ConnFlag::embryonic)) {
+  if (worker.embryonic_pressure && state.has(ConnFlag::embryonic)) {
     return settings.embryonic_timeout_pressure_ticks;
   }
   return settings.timeout_ticks[static_cast<uint32_t>(state.state())];
@@ -70,10 +70,9 @@ StateWord with_counts(StateWord state, bool udp_inactive) noexcept {
   return state.with(active ? ConnFlag::counted_active : ConnFlag::counted_inactive);
 }
 
-void count_in(Worker& worker, ConnRef ref) noexcept {
-  const ConnCommon& connection = worker.connections.common(ref);
-  const auto [active, inactive] = live(connection.state());
-  add_live(worker, connection, active, inactive);
+void count_in(Worker& worker, ConnRef ref, StateWord published) noexcept {
+  const auto [active, inactive] = live(published);
+  add_live(worker, worker.connections.common(ref), active, inactive);
 }
 
 void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept {
@@ -84,7 +83,7 @@ void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp
   for (int i = 0; i < tries; ++i) {
     const ConnState next =
         next_state(before.state(), direction, tcp_flags, before.has(ConnFlag::half_view));
-    if (next == before.state() || before.has(ConnFlag::dying)) return;
+    if (next == before.state() || !before.is_settled()) return;
     const StateWord after = with_counts(before.with_state(next), false);
     if (!worker.connections.transition(worker.options.id, ref, before, after)) continue;
     if (const int32_t change = live(after).active - live(before).active; change != 0) {
@@ -117,16 +116,21 @@ Tick expiry(const Worker& worker, ConnRef ref) noexcept {
   return seen + timeout_ticks(worker, state);
 }
 
+Tick next_look(Worker& worker, ConnRef ref) noexcept {
+  const Tick end = keep_template(worker, ref, expiry(worker, ref));
+  if (!worker.connections.common(ref).state().has(ConnFlag::embryonic)) return end;
+  // Pressure may begin before this one's usual time-out is over.
+  const Tick sooner = worker.now.tick + worker.root->settings.embryonic_timeout_pressure_ticks;
+  return static_cast<int32_t>(end - sooner) < 0 ? end : sooner;
+}
+
 std::optional<Tick> look_at_connection(Worker& worker, ConnRef ref) noexcept {
-  ConnCommon& connection = worker.connections.common(ref);
-  if (connection.state().has(ConnFlag::dying)) {
-    worker.connections.retire(worker.options.id, ref);
-    return std::nullopt;
-  }
+  const ConnCommon& connection = worker.connections.common(ref);
   const Tick end = expiry(worker, ref);
   if (!is_past(end, worker.now.tick) && !drain_is_over(worker, connection)) {
-    return keep_template(worker, ref, end);
+    return next_look(worker, ref);
   }
+  // Of an entry that another worker unlinked, too: that one may not have removed both keys yet.
   const UnlinkResult result = worker.connections.unlink(worker.options.id, ref);
   if (result.won) count_out(worker, connection, result.before);
   worker.connections.retire(worker.options.id, ref);

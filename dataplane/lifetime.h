@@ -13,8 +13,9 @@ void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp
 
 // Sets the flags that go with the phase of a connection that is about to be published.
 [[nodiscard]] StateWord with_counts(StateWord state, bool udp_inactive) noexcept;
-// Counts a connection that was just published by this worker.
-void count_in(Worker& worker, ConnRef ref) noexcept;
+// Counts a connection that this worker has published with this state. What other workers have made
+// of it since is for them to count.
+void count_in(Worker& worker, ConnRef ref, StateWord published) noexcept;
 
 // Ends a connection now: its keys are gone when this returns, the entry follows after its wheel's
 // look and a grace period.
@@ -22,6 +23,10 @@ void end_connection(Worker& worker, ConnRef ref) noexcept;
 
 // The tick at which the connection expires if nothing more is seen of it.
 [[nodiscard]] Tick expiry(const Worker& worker, ConnRef ref) noexcept;
+
+// When the wheel is to look at a living connection of this worker: when it expires, or before, to
+// keep its persistence template or to see whether half-open ones have to give way.
+[[nodiscard]] Tick next_look(Worker& worker, ConnRef ref) noexcept;
 
 // The wheel's look at an entry of this worker: nothing when the entry is done with, else the tick
 // of the next look.

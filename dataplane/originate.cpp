@@ -9,6 +9,8 @@ namespace {
 
 constexpr uint8_t own_ttl = 64;
 constexpr uint16_t l2_room = sizeof(net::EthernetHeader);
+constexpr net::Ipv6Address all_nodes{{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+constexpr net::MacAddress all_nodes_mac{{0x33, 0x33, 0, 0, 0, 1}};
 // An ICMPv4 error has at most 576 bytes (RFC 1812 section 4.3.2.3), an ICMPv6 one 1280 (RFC 4443
 // section 2.4).
 constexpr uint16_t icmp4_error_limit = 576;
@@ -142,6 +144,34 @@ uint8_t error_traffic_class(const Packet& packet) noexcept {
   return static_cast<uint8_t>((packet.ipv4().tos & tos_bits) | internetwork_control);
 }
 
+// A request for IPv4 over Ethernet that wants an answer. One that announces its sender's own
+// address (RFC 5227 section 3) does not.
+bool is_arp_question(const net::ArpHeader& arp) noexcept {
+  return arp.hardware_type.host() == 1 && arp.protocol_type.host() == net::ethertype_ipv4 &&
+         arp.hardware_length == sizeof(net::MacAddress) &&
+         arp.protocol_length == sizeof(net::Ipv4Address) &&
+         arp.operation.host() == net::arp_request && !arp.sender_mac.is_multicast() &&
+         arp.sender_ip != arp.target_ip;
+}
+
+// RFC 4861 section 7.1.1: hop limit 255, code 0, a right checksum, at least 24 bytes (which the
+// caller has looked at).
+bool is_valid_solicitation(const Packet& packet) noexcept {
+  return packet.ipv6().hop_limit == 255 && packet.icmp().code == 0 &&
+         net::checksum_fold(net::checksum_add(
+             pseudo_sum(packet.source, packet.destination, net::protocol_icmpv6, packet.l4_length),
+             {packet.l4, packet.l4_length})) == 0xffff;
+}
+
+bool is_unspecified(const net::IpAddress& address) noexcept {
+  return address.bytes == decltype(address.bytes){};
+}
+
+uint8_t traffic_class_of(const Packet& packet) noexcept {
+  if (packet.is_v4()) return packet.ipv4().tos;
+  return static_cast<uint8_t>(packet.ipv6().version_class_flow.host() >> 20);
+}
+
 }  // namespace
 
 void answer_arp(Worker& worker, Packet& packet) noexcept {
@@ -151,14 +181,15 @@ void answer_arp(Worker& worker, Packet& packet) noexcept {
   auto* frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
   auto& arp = *reinterpret_cast<net::ArpHeader*>(frame + packet.l2_length);
-  const bool is_request =
-      arp.hardware_type.host() == 1 && arp.protocol_type.host() == net::ethertype_ipv4 &&
-      arp.hardware_length == sizeof(net::MacAddress) &&
-      arp.protocol_length == sizeof(net::Ipv4Address) && arp.operation.host() == net::arp_request;
-  if (!is_request || !answers_for(worker, arp.target_ip)) {
+  if (!is_arp_question(arp) || !answers_for(worker, arp.target_ip)) {
     return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
   }
   if (!may_answer(worker)) return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
+  // Whatever followed the request is not sent back.
+  const auto length = static_cast<uint16_t>(packet.l2_length + sizeof(net::ArpHeader));
+  if (rte_pktmbuf_trim(packet.mbuf, static_cast<uint16_t>(packet.mbuf->pkt_len - length)) != 0) {
+    return drop(worker, packet.mbuf, Verdict::drop_malformed);
+  }
   const net::MacAddress mac = worker.interface(packet.interface).mac;
   const net::Ipv4Address asked_for = arp.target_ip;
   ethernet.destination = arp.sender_mac;
@@ -173,7 +204,9 @@ void answer_arp(Worker& worker, Packet& packet) noexcept {
 }
 
 void answer_echo(Worker& worker, Packet& packet) noexcept {
-  if (!may_answer(worker)) return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
+  const uint32_t rate = worker.root->settings.echo_per_second;
+  if (!worker.echo_bucket.take(worker.now.ns, rate))
+    return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
   const Hop hop = route_to(worker, packet.source);
   net::ChecksumDelta delta;
   net::IcmpHeader& icmp = packet.icmp();
@@ -199,24 +232,28 @@ void answer_echo(Worker& worker, Packet& packet) noexcept {
 }
 
 void answer_solicitation(Worker& worker, Packet& packet) noexcept {
-  // RFC 4861 section 7.1.1: hop limit 255, code 0, at least 24 bytes.
   static constexpr uint16_t shortest = sizeof(net::IcmpHeader) + sizeof(net::NeighbourMessage);
   const auto contiguous = static_cast<uint32_t>(
       packet.mbuf->data_len - (packet.l4 - rte_pktmbuf_mtod(packet.mbuf, uint8_t*)));
-  if (packet.l4_length < shortest || contiguous < shortest) {
+  if (packet.l4_length < shortest || contiguous < packet.l4_length) {
     return drop(worker, packet.mbuf, Verdict::drop_truncated);
   }
   auto& message = *reinterpret_cast<net::NeighbourMessage*>(packet.l4 + sizeof(net::IcmpHeader));
   const net::Ipv6Address target = message.target;
-  if (packet.ipv6().hop_limit != 255 || packet.icmp().code != 0 || !answers_for(worker, target)) {
+  if (!is_valid_solicitation(packet) || !answers_for(worker, target)) {
     return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
   }
   if (!may_answer(worker)) return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
 
-  // The advertisement: solicited and override flags, and our MAC as its only option (section 4.4).
+  // The advertisement: our MAC as its only option, override flag, and solicited flag (section 4.4).
+  // Who asks from the unspecified address, to learn whether the address is free, is told with all
+  // others on the link (section 7.2.4).
   static constexpr uint16_t length = shortest + 8;
+  static constexpr uint32_t override_flag = 0x20000000;
+  static constexpr uint32_t solicited_flag = 0x40000000;
   const auto l4_offset = static_cast<uint16_t>(packet.l2_length + sizeof(net::Ipv6Header));
-  const net::Ipv6Address asker = packet.source.v6();
+  const bool nobody = is_unspecified(packet.source);
+  const net::Ipv6Address asker = nobody ? all_nodes : packet.source.v6();
   const net::MacAddress mac = worker.interface(packet.interface).mac;
   rte_mbuf* mbuf = packet.mbuf;
   const auto frame_length = static_cast<uint16_t>(l4_offset + length);
@@ -227,14 +264,17 @@ void answer_solicitation(Worker& worker, Packet& packet) noexcept {
   mbuf->pkt_len = frame_length;
   auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
   auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
-  ethernet.destination = ethernet.source;
+  ethernet.destination = nobody ? all_nodes_mac : ethernet.source;
   ethernet.source = mac;
   write_ip_header(frame + packet.l2_length, target, asker, net::protocol_icmpv6, 0, 0, false,
                   length);
   packet.ipv6().hop_limit = 255;
   uint8_t* l4 = frame + l4_offset;
   auto& icmp = *reinterpret_cast<net::IcmpHeader*>(l4);
-  icmp = {net::icmp6_neighbour_advertisement, 0, {}, net::be32::from_host(0x60000000)};
+  icmp = {net::icmp6_neighbour_advertisement,
+          0,
+          {},
+          net::be32::from_host(nobody ? override_flag : override_flag | solicited_flag)};
   std::copy_n(target.bytes.begin(), 16, l4 + sizeof(icmp));
   l4[shortest] = 2;  // target link-layer address
   l4[shortest + 1] = 1;
@@ -244,22 +284,26 @@ void answer_solicitation(Worker& worker, Packet& packet) noexcept {
   transmit_frame(worker, mbuf, worker.interface(packet.interface).port, Verdict::sent_nd_reply);
 }
 
-void originate_icmp_error(Worker& worker, const Packet& packet, IcmpError error,
-                          const net::IpAddress& from, uint16_t mtu) noexcept {
-  if (!deserves_error(packet) || from.family != packet.source.family) return;
-  if (!worker.icmp_bucket.take(worker.now.ns, worker.root->settings.icmp_per_second)) return;
+uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError error,
+                              const net::IpAddress& from, uint16_t mtu) noexcept {
+  if (!deserves_error(packet) || from.family != packet.source.family || is_unspecified(from)) {
+    return 0;
+  }
+  if (!worker.icmp_bucket.take(worker.now.ns, worker.root->settings.icmp_per_second)) {
+    return 0;
+  }
   const uint16_t header = ip_header_length(from);
   const uint16_t limit = packet.is_v4() ? icmp4_error_limit : icmp6_error_limit;
   const auto room = static_cast<uint16_t>(limit - header - sizeof(net::IcmpHeader));
   const uint16_t quoted = std::min(packet.l3_length, room);
   const auto length = static_cast<uint16_t>(sizeof(net::IcmpHeader) + quoted);
   rte_mbuf* mbuf = new_packet(worker, static_cast<uint16_t>(header + length));
-  if (mbuf == nullptr) return;
+  if (mbuf == nullptr) return 0;
   auto* l3 = rte_pktmbuf_mtod_offset(mbuf, uint8_t*, l2_room);
   uint8_t* l4 = l3 + header;
   if (!copy_of_packet(packet, quoted, l4 + sizeof(net::IcmpHeader))) {
     rte_pktmbuf_free(mbuf);
-    return;
+    return 0;
   }
   const auto [type, code] = type_and_code(error, packet.is_v4());
   auto& icmp = *reinterpret_cast<net::IcmpHeader*>(l4);
@@ -270,6 +314,7 @@ void originate_icmp_error(Worker& worker, const Packet& packet, IcmpError error,
   write_ip_header(l3, from, packet.source, protocol, error_traffic_class(packet), worker.ip_id++,
                   false, length);
   send_own(worker, mbuf, packet.source, Verdict::sent_icmp_error);
+  return static_cast<uint16_t>(header + length);
 }
 
 void originate_reset(Worker& worker, const Packet& packet) noexcept {
@@ -299,9 +344,8 @@ void originate_reset(Worker& worker, const Packet& packet) noexcept {
   reset.checksum = net::checksum_finish(net::checksum_add(
       pseudo_sum(packet.destination, packet.source, net::protocol_tcp, sizeof(reset)),
       {reinterpret_cast<const uint8_t*>(&reset), sizeof(reset)}));
-  const uint8_t tos = packet.is_v4() ? packet.ipv4().tos : 0;
-  write_ip_header(l3, packet.destination, packet.source, net::protocol_tcp, tos, 0, true,
-                  sizeof(reset));
+  write_ip_header(l3, packet.destination, packet.source, net::protocol_tcp,
+                  traffic_class_of(packet), 0, true, sizeof(reset));
   send_own(worker, mbuf, packet.source, Verdict::sent_rst);
 }
 

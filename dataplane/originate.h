@@ -26,9 +26,10 @@ enum class IcmpError : uint8_t {
 };
 
 // Sends an ICMP error about `packet`, as it was received, to its source. `from` is the address that
-// the error comes from. Nothing is sent about ICMP errors, to multicast or beyond the rate limit.
-void originate_icmp_error(Worker& worker, const Packet& packet, IcmpError error,
-                          const net::IpAddress& from, uint16_t mtu = 0) noexcept;
+// the error comes from. Returns its bytes of layer 3, 0 when nothing is sent: about ICMP errors,
+// from an interface without an address, beyond the rate limit.
+uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError error,
+                              const net::IpAddress& from, uint16_t mtu = 0) noexcept;
 
 // Answers a TCP segment with a reset, unless it is one itself.
 void originate_reset(Worker& worker, const Packet& packet) noexcept;

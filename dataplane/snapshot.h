@@ -103,6 +103,9 @@ enum BackendFlag : uint8_t {
   backend_cut = 1U << 1,        // connections are dropped in silence (on_backend_removed: drop)
   backend_expire = 1U << 2,     // connections are expired at their next packet
   backend_quiescent = 1U << 3,  // weight 0: takes no new connections
+  // Of a quiescent one: a client that opens a connection anew is scheduled anew, whatever state it
+  // was in (on_backend_removed: expire).
+  backend_reopens = 1U << 4,
 };
 
 // What an established connection needs of its backend: one cache line, found by id.

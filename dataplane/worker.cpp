@@ -100,7 +100,9 @@ uint32_t worker_turn(Worker& worker, Moment now) noexcept {
   take_snapshot(worker);
   uint32_t found = 0;
   if (worker.root != nullptr) {
-    worker.under_pressure = worker.connections.embryonic() >= worker.root->settings.embryonic_limit;
+    const uint64_t embryonic = worker.connections.embryonic();
+    worker.embryonic_pressure = embryonic >= worker.root->settings.embryonic_pressure;
+    worker.embryonic_full = embryonic >= worker.root->settings.embryonic_limit;
     found += receive(worker);
     found += send_for_kernel(worker);
     if (now.ns - worker.last_hold_sweep_ns >= hold_sweep_ns) {

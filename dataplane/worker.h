@@ -111,10 +111,14 @@ struct Worker {
   TokenBucket rst_bucket;
   TokenBucket icmp_bucket;
   TokenBucket answer_bucket;
+  TokenBucket echo_bucket;
   uint64_t random_state;
   uint16_t ip_id = 0;  // IPv4 id of packets of our own that may be fragmented
   uint64_t last_hold_sweep_ns = 0;
-  bool under_pressure = false;  // this turn: too many half-open connections
+  // This turn: so many half-open connections that they give way sooner; and so many that no more
+  // are made.
+  bool embryonic_pressure = false;
+  bool embryonic_full = false;
 
   [[nodiscard]] uint64_t random() noexcept {  // xorshift64*
     random_state ^= random_state >> 12;
