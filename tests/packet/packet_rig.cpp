@@ -2,13 +2,16 @@
 // with scapy, an independent judge of every byte. One JSON object a line on standard input, one
 // answer a line on standard output. See rig.py for the other end.
 //
-//   {"op":"start","workers":1,"ports":2,"capacity":4096,"rss_key":hex,"rss_table":[..]}
+//   {"op":"start","workers":1,"capacity":4096,"interfaces":[[port,vlan]..],"queues":[..],
+//    "twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,"rss_key":hex,"rss_table":[..]}
 //   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
-//   {"op":"frames","port":0,"worker":0,"frames":[hex..]}   -> {"sent":[[port,hex]..],"twin":[..]}
+//   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..]}
+//                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}
+//   {"op":"each",..}     the same, one by one     -> {"outputs":[{"sent","twin"}..]}
 //   {"op":"from_twin","port":0,"frame":hex}
-//   {"op":"advance","ms":1000}
-//   {"op":"counters"}     every verdict and worker counter that is not zero, and the sum rule
-//   {"op":"connections"}  {"op":"totals"}  {"op":"requests"}
+//   {"op":"advance","ms":1000}  {"op":"jump","ms":1000}  {"op":"reclaim"}
+//   {"op":"counters"}    every verdict and worker counter that is not zero, and the sum rule
+//   {"op":"connections"}  {"op":"table"}  {"op":"totals"}  {"op":"requests"}
 #include <iostream>
 #include <string>
 
@@ -29,19 +32,20 @@ int digit(char c) {
   return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
-Frame from_hex(std::string_view text) {
-  Frame frame;
+std::vector<uint8_t> from_hex(std::string_view text) {
+  std::vector<uint8_t> bytes;
+  bytes.reserve(text.size() / 2);
   for (size_t i = 0; i + 1 < text.size(); i += 2) {
-    frame.push_back(static_cast<uint8_t>(digit(text[i]) << 4 | digit(text[i + 1])));
+    bytes.push_back(static_cast<uint8_t>(digit(text[i]) << 4 | digit(text[i + 1])));
   }
-  return frame;
+  return bytes;
 }
 
-std::string to_hex(const Frame& frame) {
+std::string to_hex(const std::vector<uint8_t>& bytes) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
-  text.reserve(frame.size() * 2);
-  for (const uint8_t byte : frame) {
+  text.reserve(bytes.size() * 2);
+  for (const uint8_t byte : bytes) {
     text += digits[byte >> 4];
     text += digits[byte & 15];
   }
@@ -62,6 +66,13 @@ void each(const json::object& object, std::string_view key, Function function) {
   if (value == nullptr) return;
   for (const json::value& element : value->as_array())
     function(element);
+}
+
+std::vector<uint16_t> numbers_of(const json::object& object, std::string_view key) {
+  std::vector<uint16_t> numbers;
+  each(object, key,
+       [&](const json::value& number) { numbers.push_back(number.to_number<uint16_t>()); });
+  return numbers;
 }
 
 uint16_t interface_of(const json::object& object) {
@@ -136,14 +147,20 @@ class Session {
     if (op == "start") return start(request);
     if (rig_ == nullptr) return {{"error", "not started"}};
     if (op == "configure") return configure(request);
-    if (op == "frames") return frames(request);
+    if (op == "frames") {
+      return output_of(rig_->inject(port_of(request), frames_of(request), worker_of(request)));
+    }
+    if (op == "each") return each_frame(request);
     if (op == "from_twin") {
-      return output_of(rig_->inject_from_twin(port_of(request), from_hex(text_of(request, "frame")),
-                                              worker_of(request)));
+      const Frame frame{from_hex(text_of(request, "frame")), {}};
+      return output_of(rig_->inject_from_twin(port_of(request), frame, worker_of(request)));
     }
     if (op == "advance") return output_of(rig_->advance_ms(number_of(request, "ms", 0)));
+    if (op == "jump") return output_of(rig_->jump_ms(number_of(request, "ms", 0)));
+    if (op == "reclaim") return reclaim();
     if (op == "counters") return counters();
     if (op == "connections") return connections();
+    if (op == "table") return table();
     if (op == "totals") return totals();
     if (op == "requests") return requests();
     return {{"error", "unknown op " + op}};
@@ -160,14 +177,31 @@ class Session {
   json::object start(const json::object& request) {
     RigOptions options;
     options.workers = static_cast<uint32_t>(number_of(request, "workers", 1));
-    options.ports = static_cast<uint32_t>(number_of(request, "ports", 2));
     options.capacity_v4 = static_cast<uint32_t>(number_of(request, "capacity", 4096));
     options.capacity_v6 = options.capacity_v4;
+    options.tx_frames = static_cast<uint32_t>(number_of(request, "tx_frames", options.tx_frames));
+    options.twin_frames =
+        static_cast<uint32_t>(number_of(request, "twin_frames", options.twin_frames));
+    options.own_mbufs = static_cast<uint32_t>(number_of(request, "own_mbufs", options.own_mbufs));
     options.rss_key = from_hex(text_of(request, "rss_key"));
-    each(request, "rss_table", [&](const json::value& queue) {
-      options.rss_table.push_back(queue.to_number<uint16_t>());
+    options.rss_table = numbers_of(request, "rss_table");
+    if (request.contains("interfaces")) options.interfaces.clear();
+    each(request, "interfaces", [&](const json::value& pair) {
+      options.interfaces.push_back(
+          {pair.at(0).to_number<uint16_t>(), pair.at(1).to_number<uint16_t>()});
     });
+    for (const RigInterface& interface : options.interfaces) {
+      options.ports.resize(std::max<size_t>(options.ports.size(), interface.port + 1U));
+    }
+    const std::vector<uint16_t> queues = numbers_of(request, "queues");
+    for (size_t i = 0; i < queues.size(); ++i)
+      options.ports.at(i).queues = queues[i];
+    size_t port = 0;
+    each(request, "twins",
+         [&](const json::value& has) { options.ports.at(port++).has_twin = has.as_bool(); });
+    rig_.reset();
     rig_ = std::make_unique<Rig>(options);
+    kernel_ = {};
     return {};
   }
 
@@ -176,7 +210,7 @@ class Session {
     if (!reading) {
       std::string errors;
       for (const config::Error& error : reading.error())
-        errors += error.text() + "\n";
+        errors += config::to_string(error) + "\n";
       return {{"error", errors}};
     }
     config_ = reading->config;
@@ -185,15 +219,30 @@ class Session {
     if (!generation) return {{"error", generation.error()}};
     json::array warnings;
     for (const config::Error& warning : reading->warnings)
-      warnings.push_back(json::string(warning.text()));
+      warnings.push_back(json::string(config::to_string(warning)));
     return {{"generation", *generation}, {"warnings", warnings}};
   }
 
-  json::object frames(const json::object& request) {
+  static std::vector<Frame> frames_of(const json::object& request) {
     std::vector<Frame> list;
-    each(request, "frames",
-         [&](const json::value& hex) { list.push_back(from_hex(std::string(hex.as_string()))); });
-    return output_of(rig_->inject(port_of(request), list, worker_of(request)));
+    const std::vector<uint16_t> segments = numbers_of(request, "segments");
+    each(request, "frames", [&](const json::value& hex) {
+      list.push_back({from_hex(std::string_view(hex.as_string())), segments});
+    });
+    return list;
+  }
+
+  json::object each_frame(const json::object& request) {
+    json::array outputs;
+    for (const Frame& frame : frames_of(request)) {
+      outputs.push_back(output_of(rig_->inject(port_of(request), {frame}, worker_of(request))));
+    }
+    return {{"outputs", outputs}};
+  }
+
+  json::object reclaim() {
+    rig_->reclaim();
+    return {};
   }
 
   json::object counters() {
@@ -220,10 +269,23 @@ class Session {
     add("fullnat_port_rss", &Row::fullnat_port_rss);
     add("fullnat_port_other", &Row::fullnat_port_other);
     add("fallback_stateless", &Row::fallback_stateless);
+    add("insert_races", &Row::insert_races);
+    if (const uint32_t lost = rig_->lost_mbufs(); lost != 0) result["lost_mbufs"] = lost;
     if (const std::string broken = rig_->sum_rule_violation(); !broken.empty()) {
       result["sum_rule"] = broken;
     }
     return {{"counters", result}};
+  }
+
+  // The backend by its row, as LVS lists it: an entry has no room for one of the other family, and
+  // a template names it by its id alone.
+  std::string backend_of(const dataplane::ConnCommon& common, net::be16 port) {
+    const uint32_t id = common.backend_id.load(std::memory_order_relaxed);
+    const auto* row = find_backend(rig_->region(), *rig_->root(), id);
+    if (row == nullptr) return "gone";
+    const bool is_template = common.kind == dataplane::EntryKind::persistence;
+    const net::be16 shown = is_template && row->port.raw() != 0 ? row->port : port;
+    return net::endpoint_to_string(row->address, shown.host());
   }
 
   template <typename Entry>
@@ -233,15 +295,24 @@ class Session {
     const auto end = [](const auto& address, net::be16 port) {
       return net::endpoint_to_string(net::IpAddress(address), port.host());
     };
+    const bool is_template = common.kind == dataplane::EntryKind::persistence;
     return {{"protocol", common.protocol},
-            {"template", common.kind == dataplane::EntryKind::persistence},
+            {"template", is_template},
             {"state", info(common.state().state()).name},
             {"client", end(entry.client_ip, entry.client_port)},
             {"virtual", end(entry.vip, entry.vport)},
-            {"backend", end(entry.backend_ip, entry.backend_port)},
+            {"backend", backend_of(common, is_template ? entry.vport : entry.backend_port)},
             {"local", end(entry.local_ip, entry.local_port)},
             {"idle_ticks", idle},
             {"owner", common.state().owner()}};
+  }
+
+  json::object table() {
+    const dataplane::ConnTableCounters now = rig_->connections().counters();
+    return {{"in_use4", now.in_use4},   {"in_use6", now.in_use6},
+            {"retired", now.retired},   {"embryonic", now.embryonic},
+            {"no_entry", now.no_entry}, {"reply_taken", now.reply_taken},
+            {"held", rig_->held()}};
   }
 
   json::object connections() {

@@ -22,13 +22,31 @@
 
 namespace headgate::tests {
 
-using Frame = std::vector<uint8_t>;
+// A frame's bytes, and the lengths of the buffers that it comes in; empty: all in one.
+struct Frame {
+  std::vector<uint8_t> bytes;
+  std::vector<uint16_t> segments;
+};
+
+struct RigInterface {
+  uint16_t port = 0;
+  uint16_t vlan = 0;
+};
+
+struct RigPort {
+  uint16_t queues = 0;  // of each direction; 0: one a worker. Workers beyond hand frames over
+  bool has_twin = true;
+};
 
 struct RigOptions {
   uint32_t workers = 1;
-  uint32_t ports = 2;
   uint32_t capacity_v4 = 4096;
   uint32_t capacity_v6 = 4096;
+  std::vector<RigPort> ports{{}, {}};
+  std::vector<RigInterface> interfaces{{0, 0}, {1, 0}};
+  uint32_t tx_frames = 1024;    // room of a transmit queue, handed-over frames included
+  uint32_t twin_frames = 1024;  // of each ring towards a twin
+  uint32_t own_mbufs = 1023;    // for packets that workers originate
   // Ports spread flows over the workers' queues by this RSS key and table; the test computes the
   // queue and injects there. Empty: unknown to the workers.
   std::vector<uint8_t> rss_key;
@@ -37,12 +55,12 @@ struct RigOptions {
 
 struct SentFrame {
   uint16_t port;
-  Frame bytes;
+  std::vector<uint8_t> bytes;
 };
 struct TwinFrame {
   uint16_t port;
   dataplane::TwinClass twin_class;
-  Frame bytes;
+  std::vector<uint8_t> bytes;
 };
 struct Output {
   std::vector<SentFrame> sent;
@@ -59,17 +77,20 @@ class Rig {
   // Applies a configuration and a kernel state as one snapshot.
   [[nodiscard]] std::expected<uint64_t, std::string> apply(const config::Config& config,
                                                            const control::KernelState& kernel);
-  // Puts frames into the worker's queue of a port and runs one turn of that worker.
+  // Puts frames into the worker's queue of a port and runs turns of that worker until it is empty.
   Output inject(uint16_t port, const std::vector<Frame>& frames, uint32_t worker = 0);
   // Puts a frame of the kernel's side of a port into the worker's ring and runs one turn.
   Output inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker = 0);
   // Lets time pass in steps of a tick, every worker taking a turn at each.
   Output advance_ms(uint64_t ms);
+  // Lets time pass at once, and then the workers come to terms with it.
+  Output jump_ms(uint64_t ms);
+  // Gives back the ids of removed backends that no connection refers to.
+  void reclaim();
 
-  [[nodiscard]] dataplane::ConnTable& connections() { return *connections_; }
-  [[nodiscard]] control::CounterView& counters() { return *counters_; }
-  [[nodiscard]] control::SnapshotBuilder& builder() { return *builder_; }
-  [[nodiscard]] const dataplane::Worker& worker(uint32_t id) const { return *workers_[id]; }
+  [[nodiscard]] const dataplane::ConnTable& connections() const { return *connections_; }
+  [[nodiscard]] const control::CounterView& counters() const { return *counters_; }
+  [[nodiscard]] const control::SnapshotBuilder& builder() const { return *builder_; }
   [[nodiscard]] dataplane::Tick tick() const { return now_.tick; }
   [[nodiscard]] dataplane::RegionView region() const { return memory_->view(); }
   [[nodiscard]] const dataplane::SnapshotRoot* root() const { return store_->current(); }
@@ -79,22 +100,36 @@ class Rig {
   [[nodiscard]] std::string sum_rule_violation() const;
   // Neighbours that workers asked for since the last call.
   [[nodiscard]] std::vector<dataplane::NeighbourRequest> neighbour_requests();
+  // Buffers that are neither free nor held for a neighbour: leaked.
+  [[nodiscard]] uint32_t lost_mbufs() const;
+  [[nodiscard]] uint32_t held() const;
 
  private:
-  void make_ports();
-  void make_worker(uint32_t id);
-  void turn(uint32_t worker);
-  void collect(Output& output);
-
   struct Queue {
     rte_ring* rx;
     rte_ring* tx;
+    rte_ring* handoff;
+  };
+  struct Port {
+    uint16_t id;  // DPDK's
+    RigPort options;
+    std::vector<Queue> queues;
   };
 
+  void make_tables();
+  void make_port(const RigPort& options);
+  void make_worker(uint32_t id);
+  void attach_port(dataplane::Worker& worker, Port& port);
+  [[nodiscard]] std::vector<dataplane::Interface> interfaces() const;
+  [[nodiscard]] rte_mbuf* mbuf_of(const Frame& frame);
+  void turn(uint32_t worker);
+  void turn_all();
+  void collect(Output& output);
+
   RigOptions options_;
-  rte_mempool* pool_ = nullptr;
-  std::vector<std::vector<Queue>> queues_;  // by port, by worker
-  std::vector<uint16_t> port_ids_;          // DPDK's
+  rte_mempool* pool_ = nullptr;      // of received frames
+  rte_mempool* own_pool_ = nullptr;  // of the workers' own
+  std::vector<Port> ports_;
   std::unique_ptr<control::RegionMemory> memory_;
   std::unique_ptr<dataplane::GracePeriod> grace_;
   std::unique_ptr<dataplane::ConnTable> connections_;
