@@ -53,7 +53,9 @@ void collect_paths(const YamlTree& tree, const YamlNode& node, const std::string
   if (node.kind == YamlNode::Kind::map) {
     for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
       const std::string& key = tree.nodes[node.children[i]].text;
-      const std::string below = path.empty() ? key : path + "." + key;
+      std::string below = path;
+      if (!below.empty()) below += '.';
+      below += key;
       paths.insert(below);
       collect_paths(tree, tree.nodes[node.children[i + 1]], below, paths);
     }

@@ -164,6 +164,7 @@ void random_settings(Random& random, Config& config) {
 
 std::vector<std::string> lines_of(const std::vector<Error>& errors) {
   std::vector<std::string> lines;
+  lines.reserve(errors.size());
   for (const Error& error : errors)
     lines.push_back(to_string(error));
   return lines;
