@@ -27,14 +27,14 @@ boost::asio::awaitable<std::invoke_result_t<Work>> offload(boost::asio::thread_p
   // The result travels beside the completion handler, which must be copyable.
   auto result = std::make_shared<std::optional<Result>>();
   auto job = std::make_shared<Work>(std::move(work));
-  co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(
-      [&pool, loop, result, job](auto handler) {
-        asio::post(pool, [loop, result, job, handler = std::move(handler)]() mutable {
-          result->emplace((*job)());
-          asio::post(loop, std::move(handler));
-        });
-      },
-      asio::use_awaitable);
+  // A variable: GCC 12 destroys the captures of a temporary twice within co_await's expression.
+  auto start = [&pool, loop, result, job](auto handler) {
+    asio::post(pool, [loop, result, job, handler = std::move(handler)]() mutable {
+      result->emplace((*job)());
+      asio::post(loop, std::move(handler));
+    });
+  };
+  co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(start, asio::use_awaitable);
   co_return std::move(**result);
 }
 
