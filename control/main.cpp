@@ -22,7 +22,8 @@ struct Arguments {
 };
 
 void print(const std::vector<config::Error>& errors) {
-  for (const config::Error& error : errors) fmt::print(stderr, "{}\n", config::to_string(error));
+  for (const config::Error& error : errors)
+    fmt::print(stderr, "{}\n", config::to_string(error));
 }
 
 // `--check FILE`: every mistake on stderr, and whether the daemon would start with it.

@@ -3,14 +3,29 @@
 
 #include <algorithm>
 #include <cstring>
-
-#include <fmt/format.h>
+#include <string>
+#include <type_traits>
 
 namespace headgate::dataplane {
 
 namespace {
 
 constexpr size_t line = 64;
+
+// "connection table: " and the parts one after the other; numbers as decimals.
+template <typename... Parts>
+std::string mistake_of(const Parts&... parts) {
+  std::string text = "connection table: ";
+  const auto add = [&text](const auto& part) {
+    if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(part)>>) {
+      text += std::to_string(part);
+    } else {
+      text += part;
+    }
+  };
+  (add(parts), ...);
+  return text;
+}
 
 constexpr size_t round_up(size_t bytes) noexcept {
   return (bytes + line - 1) / line * line;
@@ -52,23 +67,21 @@ uint32_t chunk_entries_of(const ConnTableLimits& limits) noexcept {
 
 std::string check(const ConnTableLimits& limits, uint32_t readers) {
   if (limits.workers < 1 || limits.workers > max_workers) {
-    return fmt::format("connection table: {} workers, expected 1 to {}", limits.workers,
-                       max_workers);
+    return mistake_of(limits.workers, " workers, expected 1 to ", max_workers);
   }
   if (limits.other_actors > max_other_actors) {
-    return fmt::format("connection table: {} other actors, expected at most {}",
-                       limits.other_actors, max_other_actors);
+    return mistake_of(limits.other_actors, " other actors, expected at most ", max_other_actors);
   }
   if (limits.capacity4 > max_pool_entries || limits.capacity6 > max_pool_entries) {
-    return fmt::format("connection table: {} IPv4 and {} IPv6 connections, expected at most {}",
-                       limits.capacity4, limits.capacity6, max_pool_entries);
+    return mistake_of(limits.capacity4, " IPv4 and ", limits.capacity6,
+                      " IPv6 connections, expected at most ", max_pool_entries);
   }
   if (limits.capacity4 + limits.capacity6 == 0) {
     return "connection table: room for no connection at all, raise the number of connections";
   }
   if (readers < limits.workers + limits.other_actors) {
-    return fmt::format("connection table: {} actors, but the grace period knows {} readers",
-                       limits.workers + limits.other_actors, readers);
+    return mistake_of(limits.workers + limits.other_actors, " actors, but the grace period knows ",
+                      readers, " readers");
   }
   return {};
 }
@@ -78,8 +91,7 @@ std::string check_memory(std::span<std::byte> memory, size_t needed) {
     return "connection table: its memory is not aligned to 64 bytes";
   }
   if (memory.size() < needed) {
-    return fmt::format("connection table: {} bytes of memory, {} are needed", memory.size(),
-                       needed);
+    return mistake_of(memory.size(), " bytes of memory, ", needed, " are needed");
   }
   return {};
 }
@@ -138,8 +150,8 @@ std::expected<ConnTable, std::string> ConnTable::attach(std::span<std::byte> mem
   }
   if (header->version != TableHeader::version_value ||
       header->header_bytes != sizeof(TableHeader)) {
-    return std::unexpected(fmt::format("connection table: version {}, this program knows {}",
-                                       header->version, TableHeader::version_value));
+    return std::unexpected(mistake_of("version ", header->version, ", this program knows ",
+                                      TableHeader::version_value));
   }
   if (header->actors < header->workers) {
     return std::unexpected("connection table: its header contradicts itself");

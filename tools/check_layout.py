@@ -5,7 +5,7 @@ usage: check_layout.py [FOLDER]   (default: the repository of this script)
 
 - Arrows: which folder may include what. Checked file by file; since every file is checked, what a
   file reaches through others is held as well.
-- Length: no file over 600 lines, no line over 100 columns.
+- Length: no file over 600 lines, no line over 100 columns (110 in scripts).
 - Words: nothing that only means something on the machine where it was written.
 - Sources: every .cpp file belongs to a build target (where build/compile_commands.json can tell).
 
@@ -21,6 +21,7 @@ from pathlib import Path
 
 MAX_LINES = 600
 MAX_COLUMNS = 100
+MAX_SCRIPT_COLUMNS = 110
 
 # Per folder, the longest match counts: project headers by prefix, and libraries by the first part
 # of the name. The standard library, the C library and the kernel's headers are free to all.
@@ -107,9 +108,10 @@ def check_length(root, names):
         lines = read_lines(root, name)
         if len(lines) > MAX_LINES:
             yield f"{name}: {len(lines)} lines, at most {MAX_LINES}"
+        columns = MAX_SCRIPT_COLUMNS if name.endswith((".py", ".sh")) else MAX_COLUMNS
         for number, line in enumerate(lines, 1):
-            if len(line) > MAX_COLUMNS:
-                yield f"{name}:{number}: {len(line)} columns, at most {MAX_COLUMNS}"
+            if len(line) > columns:
+                yield f"{name}:{number}: {len(line)} columns, at most {columns}"
 
 
 def check_words(root, names):

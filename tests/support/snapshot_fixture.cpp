@@ -137,7 +137,8 @@ class Describer {
   void add_settings() {
     const dataplane::Settings& settings = root_.settings;
     std::string line = "settings";
-    for (const uint32_t ticks : settings.timeout_ticks) line += fmt::format(" {}", ticks);
+    for (const uint32_t ticks : settings.timeout_ticks)
+      line += fmt::format(" {}", ticks);
     lines_.push_back(line + fmt::format(" rst={} icmp={} arp={} echo={} embryonic={}/{}",
                                         settings.rst_per_second, settings.icmp_per_second,
                                         settings.answers_per_second, settings.echo_per_second,

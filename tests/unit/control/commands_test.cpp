@@ -465,7 +465,8 @@ ports:
   - {name: wan, interface: eth0}
 timeouts: {udp_s: 30}
 services:
-  - {name: web, address: 192.0.2.1, port: 80, mode: nat, backends: [{address: 10.0.0.2, port: 8080}]}
+  - {name: web, address: 192.0.2.1, port: 80, mode: nat,
+     backends: [{address: 10.0.0.2, port: 8080}]}
   - {name: tls, address: 192.0.2.1, port: 443, mode: nat, backends: [{address: 10.0.0.2}]}
 )");
   const uint32_t id = block("192.0.2.1", 80)->id;
