@@ -138,6 +138,13 @@ net::be16 backend_port_of(const Packet& packet, const BackendRow& backend) noexc
   return backend.port.raw() == 0 ? packet.destination_port : backend.port;
 }
 
+// Where the backend's packets come in, if its way leads through a port at all.
+const WorkerPort* port_towards(const Worker& worker, const BackendRow& backend) noexcept {
+  const Hop hop = hop_at(worker, backend.next_hop);
+  if (hop.row == nullptr || hop.row->port >= worker.ports.size()) return nullptr;
+  return &worker.ports[hop.row->port];
+}
+
 // Publishes with one port after the other until a reply key is free. An address whose ports are all
 // tried gives way to the next one; which is first follows from the flow.
 PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet,
@@ -145,8 +152,7 @@ PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet
   static constexpr uint32_t most_addresses = 4;
   PublishResult result{.status = PublishStatus::reply_taken, .holder = {}, .seen = false};
   const uint32_t count = service.local_addresses.count;
-  const Hop hop = hop_at(worker, backend.next_hop);
-  const WorkerPort* port = hop.row == nullptr ? nullptr : &worker.ports[hop.row->port];
+  const WorkerPort* port = port_towards(worker, backend);
   const bool rss_known = port != nullptr && port->rss != nullptr && port->rx_queue != none16;
   for (uint32_t i = 0; i < std::min(count, most_addresses); ++i) {
     const auto first = static_cast<uint32_t>((packet.hash >> 32) % count);
