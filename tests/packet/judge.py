@@ -5,6 +5,7 @@ checksums from scratch. Nothing here knows how headgate does it.
 """
 
 import logging
+import socket
 
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
 
@@ -63,6 +64,35 @@ def to_vip(v, transport, payload=b"", index=0, **more):
 def from_server(v, transport, payload=b"", index=0, to=None, **more):
     more.setdefault("l2", Ether(dst=PORT_MACS[1], src=server_mac(index)))
     return packet(server(v, index), to or client(v), transport, payload, **more)
+
+
+def adjusted(checksum, before, after):
+    """A checksum for data that has become other data, RFC 1624 in the plainest of ways."""
+    total = 0xFFFF - int.from_bytes(checksum, "big")
+    for data, sign in ((before, -1), (after, 1)):
+        data = data + b"\0" * (len(data) % 2)
+        total += sign * sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+    return (0xFFFF - total % 0xFFFF).to_bytes(2, "big")
+
+
+def stamped(frame, source=None, sport=None):
+    """The TCP or UDP frame from another source: for floods, where scapy takes too long."""
+    frame = bytearray(frame)
+    v4 = frame[14] >> 4 == 4
+    at, length = (26, 4) if v4 else (22, 16)
+    l4 = 34 if v4 else 54
+    checksum = l4 + (16 if frame[23 if v4 else 20] == 6 else 6)
+    before = bytes(frame[at : at + length])
+    after = socket.inet_pton(socket.AF_INET if v4 else socket.AF_INET6, source) if source else before
+    frame[at : at + length] = after
+    if v4:
+        frame[24:26] = adjusted(frame[24:26], before, after)
+    ports = bytes(frame[l4 : l4 + 2])
+    new_ports = ports if sport is None else sport.to_bytes(2, "big")
+    frame[l4 : l4 + 2] = new_ports
+    frame[checksum : checksum + 2] = adjusted(frame[checksum : checksum + 2], before + ports,
+                                              after + new_ports)
+    return bytes(frame)
 
 
 def transport_layer(ip):
@@ -193,6 +223,6 @@ def check_checksums(frame):
 
 __all__ = [
     "ARP", "Dot1Q", "Ether", "ICMP", "IP", "IPv6", "PROTOCOLS", "Raw", "TCP", "UDP", "UNREACHABLE",
-    "check_checksums", "ether", "forwarded", "from_server", "icmp_error", "ip_layer", "packet",
-    "reset_for", "tcp", "to_client_l2", "to_server_l2", "to_vip", "transport_layer", "wrapped",
+    "adjusted", "check_checksums", "ether", "forwarded", "from_server", "icmp_error", "ip_layer", "packet",
+    "reset_for", "stamped", "tcp", "to_client_l2", "to_server_l2", "to_vip", "transport_layer", "wrapped",
 ]

@@ -28,6 +28,7 @@ constexpr uint64_t snapshot_bytes = 64 << 20;
 constexpr unsigned pool_mbufs = 4095;
 constexpr unsigned ring_frames = 1024;
 constexpr uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
+static_assert(start_ns % ns_per_tick == 0);
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "rig: %s\n", what.c_str());
@@ -355,12 +356,16 @@ Output Rig::inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker)
   return output;
 }
 
+void Rig::set_time(uint64_t ns) {
+  now_.ns = ns;
+  now_.tick = first_tick + static_cast<Tick>((ns - start_ns) / ns_per_tick);
+}
+
 Output Rig::advance_ms(uint64_t ms) {
   Output output;
   const uint64_t end = now_.ns + ms * 1'000'000;
   while (now_.ns < end) {
-    now_.ns += ns_per_tick;
-    ++now_.tick;
+    set_time(std::min(end, now_.ns - now_.ns % ns_per_tick + ns_per_tick));
     turn_all();
     collect(output);
   }
@@ -370,9 +375,7 @@ Output Rig::advance_ms(uint64_t ms) {
 
 Output Rig::jump_ms(uint64_t ms) {
   Output output;
-  const uint64_t ticks = ms * 1'000'000 / ns_per_tick;
-  now_.ns += ticks * ns_per_tick;
-  now_.tick += static_cast<Tick>(ticks);
+  set_time(now_.ns + ms * 1'000'000);
   const auto is_late = [this](const auto& worker) {
     return worker->wheel.late_ticks(now_.tick) > 0;
   };

@@ -38,6 +38,8 @@ struct RigPort {
   bool has_twin = true;
 };
 
+inline constexpr uint64_t start_ns = 1'000'000'000;  // of the virtual clock
+
 struct RigOptions {
   uint32_t workers = 1;
   uint32_t capacity_v4 = 4096;
@@ -81,7 +83,7 @@ class Rig {
   Output inject(uint16_t port, const std::vector<Frame>& frames, uint32_t worker = 0);
   // Puts a frame of the kernel's side of a port into the worker's ring and runs one turn.
   Output inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker = 0);
-  // Lets time pass in steps of a tick, every worker taking a turn at each.
+  // Lets time pass in steps of at most a tick, every worker taking a turn at each.
   Output advance_ms(uint64_t ms);
   // Lets time pass at once, and then the workers come to terms with it.
   Output jump_ms(uint64_t ms);
@@ -122,6 +124,7 @@ class Rig {
   void attach_port(dataplane::Worker& worker, Port& port);
   [[nodiscard]] std::vector<dataplane::Interface> interfaces() const;
   [[nodiscard]] rte_mbuf* mbuf_of(const Frame& frame);
+  void set_time(uint64_t ns);
   void turn(uint32_t worker);
   void turn_all();
   void collect(Output& output);
@@ -141,7 +144,7 @@ class Rig {
   dataplane::SharedState shared_;
   std::vector<dataplane::ExceptionRingsPtr> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
-  dataplane::Moment now_{1'000'000'000, dataplane::first_tick};
+  dataplane::Moment now_{start_ns, dataplane::first_tick};
   config::Config config_;
   control::KernelState kernel_;
 };

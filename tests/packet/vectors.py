@@ -17,7 +17,8 @@ import re
 import sys
 
 from family_twin import family_twin
-from judge import IP, TCP, UDP, Ether, check_checksums, icmp_error, ip_layer, packet, tcp
+from judge import (IP, TCP, UDP, Ether, adjusted, check_checksums, icmp_error, ip_layer, packet,
+                   tcp)
 from lvs import Lvs, NotSupported, Refused
 from rig import (CLIENT, CLIENT_MAC, OWN4, OWN6, PORT_MACS, SERVERS, Failure, Rig, add_test, check,
                  expect, expect_frame, main, server, server_mac, short, two_arm_kernel)
@@ -121,16 +122,6 @@ def with_quote_as_sent(step):
         frame[checksum : checksum + 2] = adjusted(frame[checksum : checksum + 2], before, after)
         wanted.append([side, frame.hex(), *mask])
     return wanted
-
-
-def adjusted(checksum, before, after):
-    """RFC 1624 in the plainest of ways."""
-    total = 0xFFFF - int.from_bytes(checksum, "big")
-    for data, sign in ((before, -1), (after, 1)):
-        data = data + b"\0" * (len(data) % 2)
-        total += sign * sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
-    total %= 0xFFFF
-    return (0xFFFF - total).to_bytes(2, "big")
 
 
 def comes_from_vip_on_server_side(step):
