@@ -140,6 +140,7 @@ std::vector<NamedCount> twin_counts(std::span<const dataplane::TwinCounters> twi
 void override_config(const DaemonOptions& options, config::Config& config) {
   if (options.run_dir) config.daemon.run_dir = *options.run_dir;
   if (options.socket) config.daemon.socket = *options.socket;
+  if (options.verbose) config.daemon.log_level = config::LogLevel::debug;
 }
 
 std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions& options,

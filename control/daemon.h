@@ -32,6 +32,7 @@ struct DaemonOptions {
   // From the command line; they win over the file, at each reload too.
   std::optional<std::string> run_dir;
   std::optional<std::string> socket;
+  bool verbose = false;  // log level debug
 };
 
 // What `options` says, put into a configuration from a file.
