@@ -211,7 +211,8 @@ show_one_request() {
       'tcp or ip proto 4 or ip proto 41 or ip6 proto 4 or ip6 proto 41'
     captures+=("$started_pid")
   done
-  server=$(on client curl -sS --fail --connect-timeout 5 --max-time 10 "$url" | cut -d' ' -f1)
+  server=$(on client curl -sS --fail --connect-timeout 5 --max-time 10 "$url" | cut -d' ' -f1) ||
+    fail "no answer from $url"
   places=(
     "client sends=$testbed_dir/client.pcap:request"
     "$server receives=$testbed_dir/$server.pcap:request"
@@ -252,6 +253,7 @@ run_mode() {
   if [[ $mode == ipip ]]; then show_one_request "http://$vip4/"; fi
   show_one_request "http://[$vip6]/"
   show_headgate show services
+  echo
   show_headgate show connections --limit 6
 }
 

@@ -14,12 +14,15 @@ build_packages=(
   libdpdk-dev libboost1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev libnl-route-3-dev libssl-dev
   libgtest-dev libgmock-dev
 )
-# What headgated and tools/realserver.sh call.
-run_packages=(iproute2 ethtool nftables)
+# What the built programs need, for a machine or an image that only runs them.
+run_packages=(
+  libfmt9 libyaml-cpp0.7 libnl-route-3-200 librte-meta-net librte-meta-bus librte-meta-mempool
+  iproute2
+)
 # What the demo adds: real servers, a client, and eyes.
-demo_packages=(nginx curl tcpdump jq python3)
+demo_packages=(nginx curl tcpdump ethtool python3)
 # What the tests add to that.
-test_packages=(libbenchmark-dev python3-scapy wrk iperf3 "${demo_packages[@]}")
+test_packages=(libbenchmark-dev python3-scapy wrk iperf3 jq "${demo_packages[@]}")
 lint_packages=(clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
 # Only there for their programs; Debian would start them as services on installation.
 service_packages=(nginx iperf3)
