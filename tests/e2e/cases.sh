@@ -24,6 +24,18 @@ check() {
   fi
 }
 
+# Like check, but in this shell: for commands that wait for its children or set its variables.
+check_here() {
+  local name=$1 status=0
+  shift
+  "$@" >"$testbed_dir/said" 2>&1 || status=$?
+  check "$name" tell "$status" "$testbed_dir/said"
+}
+tell() {
+  cat "$2"
+  return "$1"
+}
+
 skip() {
   printf 'SKIP %s %s\n' "$1" "$2"
 }

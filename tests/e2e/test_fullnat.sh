@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# FULLNAT on one arm and on two: who answers, over IPv4 and IPv6, TCP and UDP, through AF_XDP and
+# AF_PACKET. The servers have no route to the client but their own.
+#
+#   test_fullnat.sh [one-arm | two-arm]
+set -euo pipefail
+# shellcheck source=tests/e2e/gate.sh
+source "$(dirname "$0")/gate.sh"
+
+# A testbed ends with its script.
+if (($# == 0)); then
+  status=0
+  "$0" one-arm || status=1
+  "$0" two-arm || status=1
+  exit "$status"
+fi
+
+topology=$1
+testbed_begin "$topology" 2
+start_servers
+if [[ $topology == one-arm ]]; then net=1; else net=2; fi
+gate_more="forwarding: {local_addresses: [10.$net.0.200-10.$net.0.203, \"fd00:$net::200\"]}"
+if [[ $topology == two-arm ]]; then
+  # Replies must come to the local addresses, not by way of the default route.
+  for name in "${server_names[@]}"; do
+    ip -n "$testbed_id-$name" route del default
+    ip -n "$testbed_id-$name" -6 route del default
+  done
+fi
+
+seen_are_local_addresses() {
+  local address
+  for address in $(seen_clients); do
+    [[ $address =~ ^10\.$net\.0\.20[0-3]$|^fd00:$net::200$ ]] || { echo "$address" && return 1; }
+  done
+}
+
+for gate_driver in af_xdp af_packet; do
+  {
+    services web fullnat tcp 8000 80
+    services echo fullnat udp 53 5353
+    services lines fullnat tcp 7001 7000
+  } | configure >"$(gate_config)"
+  start_gate
+  for family in 4 6; do
+    vip=vip$family
+    of="FULLNAT, $topology, IPv$family, $gate_driver"
+    check_gate "$of: both servers answer HTTP" web_is 'rs1 10 rs2 10' "${!vip}" 8000 20
+    check "$of: servers see a local address" seen_are_local_addresses
+    check_gate "$of: both servers answer UDP" peer_is 'rs1 10 rs2 10' udp "${!vip}" 53 20
+    check_gate "$of: UDP in full frames" peer_is 'rs1 1 rs2 1' udp "${!vip}" 53 2 1440
+    check_gate "$of: an upload arrives intact" on client "$peer" upload "${!vip}" 7001 4
+  done
+  check "FULLNAT, $topology, $gate_driver: every packet has one verdict" sum_rule_holds
+  check_here "FULLNAT, $topology, $gate_driver: clean end" stop_gate
+done
+finish
