@@ -20,6 +20,12 @@ BackendRow free_row() {
   return row;
 }
 
+// Whether the workers have to look for connections of this backend that are to end.
+bool begins_to_end(const BackendRow& before, const BackendRow& now) {
+  const bool new_deadline = now.deadline_tick != 0 && now.deadline_tick != before.deadline_tick;
+  return new_deadline || (now.flags & ~before.flags & dataplane::backend_expire) != 0;
+}
+
 bool is_free(const BackendChunk& chunk) {
   return std::ranges::all_of(chunk.rows,
                              [](const BackendRow& row) { return row.id == dataplane::none; });
@@ -88,7 +94,9 @@ const BackendRow& SnapshotDraft::row(uint32_t index) const {
 }
 
 void SnapshotDraft::set_row(uint32_t index, const BackendRow& wanted) {
-  if (std::memcmp(&row(index), &wanted, sizeof(wanted)) == 0) return;
+  const BackendRow& before = row(index);
+  if (std::memcmp(&before, &wanted, sizeof(wanted)) == 0) return;
+  if (begins_to_end(before, wanted)) ++root.drain_serial;
   const uint32_t chunk = index / backend_chunk_rows;
   std::unique_ptr<BackendChunk>& staged = rows[chunk];
   if (!staged) {

@@ -99,7 +99,7 @@ void find_ways_anew(SnapshotDraft& draft, KernelParts parts) {
     BackendRow row = draft.row(index);
     const Reach way = reach(draft, row.address);
     row.next_hop = way.next_hop;
-    if (row.mode == dataplane::Mode::ipip) row.tunnel_source = way.source;
+    row.tunnel_source = way.source;
     draft.set_row(index, row);
   }
 }

@@ -167,7 +167,8 @@ std::expected<uint32_t, Error> ServiceStage::put_backend(uint32_t service_id,
   // DR and IPIP leave the packet as it is, whatever port is written in the file.
   row.port = net::be16::from_host(is_stateless(mode) ? uint16_t{0} : backend.port);
   row.address = backend.address;
-  if (mode == config::Mode::ipip) row.tunnel_source = way.source;
+  // Whatever the mode: connections that began in a tunnel stay in it when the mode changes.
+  row.tunnel_source = way.source;
   if (backend.weight == 0) {
     row.flags |= dataplane::backend_quiescent;
     if (service.on_backend_removed == config::OnRemoved::expire) {

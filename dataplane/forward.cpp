@@ -114,7 +114,11 @@ void send_to_backend(Worker& worker, Packet& packet, const BackendRow& backend, 
   const Hop hop = hop_at(worker, backend.next_hop);
   const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
   const bool stateless = ref.is_none();
-  if (const auto reason = obstacle(packet, hop, overhead)) {
+  auto reason = obstacle(packet, hop, overhead);
+  if (!reason && mode == Mode::ipip && backend.tunnel_source.family != backend.address.family) {
+    reason = {Verdict::drop_no_route, IcmpError::host_unreachable};  // no address to send from
+  }
+  if (reason) {
     const uint16_t bytes = answer(worker, packet, *reason, packet.destination);
     // As LVS does: an error from the VIP about a connection is traffic of the connection.
     if (bytes != 0 && !stateless) count_packet_out(worker, backend.service_id, backend.id, bytes);

@@ -244,6 +244,8 @@ struct SnapshotRoot {
   OffsetArray<Interface> interfaces;
   OffsetArray<PortEntry> ports;  // by DPDK port id
   OffsetArray<uint32_t> reserved_acls;
+  uint32_t drain_serial;  // differs whenever a backend got a deadline or `backend_expire`
+  uint32_t reserved;
   Settings settings;
 };
 static_assert(std::is_trivially_copyable_v<SnapshotRoot>);

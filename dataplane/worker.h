@@ -14,6 +14,7 @@
 
 #include "dataplane/conn_table.h"
 #include "dataplane/counters.h"
+#include "dataplane/drain.h"
 #include "dataplane/exception.h"
 #include "dataplane/grace.h"
 #include "dataplane/hold_queue.h"
@@ -106,6 +107,7 @@ struct Worker {
   ExceptionRings exception;  // to and from the exception thread
   TimerWheel wheel;
   HoldQueue held;
+  DrainSweep drains;
   std::unique_ptr<std::byte[], AlignedDelete> scheduler_memory;
   Scheduler scheduler;
   TokenBucket rst_bucket;

@@ -9,7 +9,8 @@
 //                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}
 //   {"op":"each",..}     the same, one by one     -> {"outputs":[{"sent","twin"}..]}
 //   {"op":"from_twin","port":0,"frame":hex}
-//   {"op":"advance","ms":1000}  {"op":"jump","ms":1000}  {"op":"reclaim"}
+//   {"op":"advance","ms":1000}  {"op":"jump","ms":1000}
+//   {"op":"settle","turns":64}  {"op":"reclaim"}
 //   {"op":"counters"}    every verdict and worker counter that is not zero, and the sum rule
 //   {"op":"connections"}  {"op":"table"}  {"op":"totals"}  {"op":"requests"}
 #include <iostream>
@@ -157,6 +158,9 @@ class Session {
     }
     if (op == "advance") return output_of(rig_->advance_ms(number_of(request, "ms", 0)));
     if (op == "jump") return output_of(rig_->jump_ms(number_of(request, "ms", 0)));
+    if (op == "settle") {
+      return output_of(rig_->settle(static_cast<uint32_t>(number_of(request, "turns", 64))));
+    }
     if (op == "reclaim") return reclaim();
     if (op == "counters") return counters();
     if (op == "connections") return connections();

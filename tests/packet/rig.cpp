@@ -286,6 +286,15 @@ std::expected<uint64_t, std::string> Rig::apply(const config::Config& config,
   return *generation;
 }
 
+Output Rig::settle(uint32_t turns) {
+  Output output;
+  for (uint32_t i = 0; i < turns; ++i) {
+    turn_all();
+    collect(output);
+  }
+  return output;
+}
+
 void Rig::reclaim() {
   for (int looks = 0; looks < 4 && !builder_->reclaimable(); ++looks)
     turn_all();

@@ -87,6 +87,8 @@ class Rig {
   Output advance_ms(uint64_t ms);
   // Lets time pass at once, and then the workers come to terms with it.
   Output jump_ms(uint64_t ms);
+  // Turns of all workers at the same moment: they finish what they do little by little.
+  Output settle(uint32_t turns);
   // Gives back the ids of removed backends that no connection refers to.
   void reclaim();
 

@@ -159,6 +159,9 @@ class Rig:
     def jump(self, seconds):
         return decoded(self.ask(op="jump", ms=round(seconds * 1000)))
 
+    def settle(self, turns=64):
+        return decoded(self.ask(op="settle", turns=turns))
+
     def reclaim(self):
         self.ask(op="reclaim")
 

@@ -80,7 +80,6 @@ TEST_F(SnapshotServices, EveryFieldOfAServiceArrives) {
     EXPECT_EQ(row->port.host(), 80);
     EXPECT_EQ(row->deadline_tick, 0U);
     EXPECT_EQ(row->flags, i == 2 ? dataplane::backend_quiescent : 0);
-    EXPECT_EQ(row->tunnel_source.family, net::Family::none);
   }
 }
 
@@ -116,8 +115,29 @@ TEST_F(SnapshotServices, DrAndIpipKeepThePacketsPort) {
   EXPECT_EQ(fixture_.backend(service, service.backends[1])->port.host(), 0);
   EXPECT_EQ(fixture_.backend(service, service.backends[2])->port.host(), 8080);
   EXPECT_EQ(fixture_.backend(service, service.backends[1])->tunnel_source, ip("10.2.0.1"));
-  EXPECT_EQ(fixture_.backend(service, service.backends[0])->tunnel_source.family,
-            net::Family::none);
+}
+
+TEST_F(SnapshotServices, EveryBackendHasATunnelSourceForConnectionsThatBeganInATunnel) {
+  config::Service service = make_service("192.0.2.1", 80, config::Mode::ipip, {"10.2.0.11"});
+  config_.services = {service};
+  fixture_.apply_config(config_);
+  EXPECT_EQ(fixture_.backend(service, service.backends[0])->tunnel_source, ip("10.2.0.1"));
+  config_.services[0].mode = config::Mode::nat;
+  fixture_.apply_config(config_);
+  EXPECT_EQ(fixture_.backend(service, service.backends[0])->tunnel_source, ip("10.2.0.1"));
+}
+
+TEST_F(SnapshotServices, ADeadlineAndAnExpiredBackendSetTheWorkersLookingForItsConnections) {
+  config::Service service = make_service("192.0.2.1", 80, config::Mode::nat, {"10.2.0.11"});
+  service.on_backend_removed = config::OnRemoved::expire;
+  config_.services = {service};
+  fixture_.apply_config(config_);
+  const uint32_t before = fixture_.root().drain_serial;
+  fixture_.apply_config(config_);
+  EXPECT_EQ(fixture_.root().drain_serial, before);
+  config_.services[0].backends.clear();
+  fixture_.apply_config(config_);
+  EXPECT_NE(fixture_.root().drain_serial, before);
 }
 
 TEST_F(SnapshotServices, MaglevTableHasTheConfiguredSizeAndFollowsTheBackends) {
