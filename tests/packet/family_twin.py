@@ -11,12 +11,12 @@ from judge import (IP, TCP, UDP, UNREACHABLE, Dot1Q, Ether, IPv6, icmp_error, ip
 
 # Not translated, and why.
 ONLY_ITS_OWN = {
-    r"notsvc-v[46]": "ICMP requests, GRE and SCTP: see test_no_service.py",
-    r"transit-icmp-.*": "echo through the router: see test_no_service.py",
-    r"tun-mtu-.*": "sizes: see test_mtu.py",
+    r"notsvc-v[46]": "ICMP requests, GRE and SCTP: see test_answers.py",
+    r"transit-icmp-.*": "echo through the router: see test_answers.py",
+    r"tun-mtu-.*": "sizes: see test_way.py",
     r"drop-src": "sources that only IPv4 knows: see test_sources.py",
-    r"nat-udp-basic-.*": "lengths at the MTU: see test_mtu.py",
-    r"tun-udp-.*": "lengths at the MTU: see test_mtu.py",
+    r"nat-udp-basic-.*": "lengths at the MTU: see test_way.py",
+    r"tun-udp-.*": "lengths at the MTU: see test_way.py",
     r"nat-tcp-full-.*": "lengths at the MTU, and recorded in both families",
     r"nat-udp-badlen-.*": "cut off headers: see test_malformed.py",
     r".*-16": "an IPv4 netmask",

@@ -2,7 +2,7 @@
 // with scapy, an independent judge of every byte. One JSON object a line on standard input, one
 // answer a line on standard output. See rig.py for the other end.
 //
-//   {"op":"start","workers":1,"capacity":4096,"interfaces":[[port,vlan]..],"queues":[..],
+//   {"op":"start","workers":1,"capacity":4096,"start_tick":1,"interfaces":[[port,vlan]..],"queues":[..],
 //    "twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,"rss_key":hex,"rss_table":[..]}
 //   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
 //   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..]}
@@ -183,6 +183,8 @@ class Session {
     options.workers = static_cast<uint32_t>(number_of(request, "workers", 1));
     options.capacity_v4 = static_cast<uint32_t>(number_of(request, "capacity", 4096));
     options.capacity_v6 = options.capacity_v4;
+    options.start_tick =
+        static_cast<dataplane::Tick>(number_of(request, "start_tick", options.start_tick));
     options.tx_frames = static_cast<uint32_t>(number_of(request, "tx_frames", options.tx_frames));
     options.twin_frames =
         static_cast<uint32_t>(number_of(request, "twin_frames", options.twin_frames));

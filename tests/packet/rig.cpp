@@ -122,6 +122,7 @@ void start_dpdk_for_tests() {
 
 Rig::Rig(const RigOptions& options)
     : options_(options), pool_(make_pool(pool_mbufs)), own_pool_(make_pool(options.own_mbufs)) {
+  set_time(start_ns);
   make_tables();
   if (RssTable::usable(options.rss_key, options.rss_table)) {
     rss_ = std::make_unique<RssTable>(options.rss_key, options.rss_table);
@@ -241,6 +242,7 @@ void Rig::make_worker(uint32_t id) {
   worker_options.id = id;
   worker_options.worker_count = options_.workers;
   worker_options.seed = id + 1;
+  worker_options.start_tick = options_.start_tick;
   auto worker = std::make_unique<Worker>(worker_options, shared_);
   for (Port& port : ports_)
     attach_port(*worker, port);
@@ -367,7 +369,7 @@ Output Rig::inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker)
 
 void Rig::set_time(uint64_t ns) {
   now_.ns = ns;
-  now_.tick = first_tick + static_cast<Tick>((ns - start_ns) / ns_per_tick);
+  now_.tick = options_.start_tick + static_cast<Tick>((ns - start_ns) / ns_per_tick);
 }
 
 Output Rig::advance_ms(uint64_t ms) {

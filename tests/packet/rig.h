@@ -42,6 +42,7 @@ inline constexpr uint64_t start_ns = 1'000'000'000;  // of the virtual clock
 
 struct RigOptions {
   uint32_t workers = 1;
+  dataplane::Tick start_tick = dataplane::first_tick;
   uint32_t capacity_v4 = 4096;
   uint32_t capacity_v6 = 4096;
   std::vector<RigPort> ports{{}, {}};
@@ -146,7 +147,7 @@ class Rig {
   dataplane::SharedState shared_;
   std::vector<dataplane::ExceptionRingsPtr> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
-  dataplane::Moment now_{start_ns, dataplane::first_tick};
+  dataplane::Moment now_;
   config::Config config_;
   control::KernelState kernel_;
 };
