@@ -40,10 +40,10 @@ unsigned pool_flags(PoolLayout layout) {
   return 0;
 }
 
-Error no_memory(const PoolOptions& options) {
-  return {"no memory for " + std::to_string(options.mbufs) +
-              " packet buffers: " + rte_strerror(rte_errno),
-          "raise memory.memory_mb or lower memory.mbufs_per_port"};
+Error no_memory(const PoolOptions& options, int code) {
+  return {
+      "no memory for " + std::to_string(options.mbufs) + " packet buffers: " + rte_strerror(code),
+      "raise memory.memory_mb or lower memory.mbufs_per_port"};
 }
 
 }  // namespace
@@ -68,10 +68,15 @@ std::expected<Pool, Error> make_pool(const PoolOptions& options) {
               "set an MTU up to 3500 on every port, or use one kind of port"});
   }
   const uint32_t room = data_room(options);
+  if (room > UINT16_MAX) {
+    return std::unexpected(Error{
+        "frames of " + std::to_string(options.buffer_size) + " bytes do not fit a packet buffer",
+        "set a smaller mtu on the port"});
+  }
   Pool pool(rte_mempool_create_empty(
       options.name.c_str(), options.mbufs, static_cast<unsigned>(sizeof(rte_mbuf)) + room,
       cache_size, sizeof(rte_pktmbuf_pool_private), options.socket, pool_flags(options.layout)));
-  if (!pool) return std::unexpected(no_memory(options));
+  if (!pool) return std::unexpected(no_memory(options, rte_errno));
   const char* ring = options.shared_cores ? "ring_mt_rts" : "ring_mp_mc";
   if (rte_mempool_set_ops_byname(pool.get(), ring, nullptr) != 0) {
     return std::unexpected(Error{std::string("DPDK has no mempool driver ") + ring,
@@ -80,7 +85,8 @@ std::expected<Pool, Error> make_pool(const PoolOptions& options) {
   rte_pktmbuf_pool_private sizes{};
   sizes.mbuf_data_room_size = static_cast<uint16_t>(room);
   rte_pktmbuf_pool_init(pool.get(), &sizes);
-  if (rte_mempool_populate_default(pool.get()) < 0) return std::unexpected(no_memory(options));
+  const int populated = rte_mempool_populate_default(pool.get());
+  if (populated < 0) return std::unexpected(no_memory(options, -populated));
   rte_mempool_obj_iter(pool.get(), rte_pktmbuf_init, nullptr);
   return pool;
 }

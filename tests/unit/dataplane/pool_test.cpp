@@ -77,6 +77,13 @@ TEST(Pool, RefusesFramesThatOnePageCannotHold) {
   EXPECT_NE(pool.error().text().find("9216"), std::string::npos);
 }
 
+TEST(Pool, RefusesFramesThatNoBufferCanHold) {
+  need_eal();
+  const auto pool = make_pool({.name = "giant", .mbufs = 63, .buffer_size = 65535});
+  ASSERT_FALSE(pool);
+  EXPECT_NE(pool.error().text().find("set a smaller mtu"), std::string::npos);
+}
+
 TEST(Pool, SaysSoWhenMemoryIsShort) {
   need_eal();
   const auto pool = make_pool({.name = "huge", .mbufs = 1U << 20});
