@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -88,23 +89,27 @@ KernelNextHop next_hop(int family, const std::array<nlattr*, RTA_MAX + 1>& attri
   return hop;
 }
 
-std::vector<KernelNextHop> multipath(int family, nlattr* attribute,
+std::vector<KernelNextHop> multipath(int family, const nlattr* attribute,
                                      const InterfaceMap& interfaces) {
   std::vector<KernelNextHop> hops;
-  auto* entry = static_cast<rtnexthop*>(nla_data(attribute));
+  auto* at = static_cast<char*>(nla_data(attribute));
   int left = nla_len(attribute);
-  while (left >= static_cast<int>(sizeof(*entry)) && RTNH_OK(entry, left)) {
+  while (left >= static_cast<int>(sizeof(rtnexthop))) {
+    rtnexthop entry;
+    std::memcpy(&entry, at, sizeof(entry));
+    if (entry.rtnh_len < sizeof(entry) || entry.rtnh_len > left) break;
     std::array<nlattr*, RTA_MAX + 1> attributes{};
-    const int length = entry->rtnh_len - static_cast<int>(RTNH_LENGTH(0));
-    auto* first = reinterpret_cast<nlattr*>(RTNH_DATA(entry));
+    const auto length = static_cast<int>(entry.rtnh_len - sizeof(entry));
+    auto* first = static_cast<nlattr*>(static_cast<void*>(at + sizeof(entry)));
     if (nla_parse(attributes.data(), RTA_MAX, first, length, nullptr) == 0 &&
-        (entry->rtnh_flags & RTNH_F_DEAD) == 0) {
-      KernelNextHop hop = next_hop(family, attributes, entry->rtnh_ifindex, interfaces);
-      hop.weight = entry->rtnh_hops + 1U;
+        (entry.rtnh_flags & RTNH_F_DEAD) == 0) {
+      KernelNextHop hop = next_hop(family, attributes, entry.rtnh_ifindex, interfaces);
+      hop.weight = entry.rtnh_hops + 1U;
       hops.push_back(hop);
     }
-    left -= static_cast<int>(RTNH_ALIGN(entry->rtnh_len));
-    entry = RTNH_NEXT(entry);
+    const int step = NLMSG_ALIGN(entry.rtnh_len);
+    left -= step;
+    at += step;
   }
   return hops;
 }
@@ -145,6 +150,14 @@ uint32_t route_mtu(nlattr* metrics) {
 
 bool is_ours(const KernelNextHop& hop) {
   return hop.interface != foreign_interface;
+}
+
+std::vector<KernelNextHop> ours_first(const std::vector<KernelNextHop>& hops) {
+  std::vector<KernelNextHop> result;
+  result.reserve(hops.size());
+  std::ranges::copy_if(hops, std::back_inserter(result), is_ours);
+  std::ranges::copy_if(hops, std::back_inserter(result), std::not_fn(is_ours));
+  return result;
 }
 
 uint8_t rank_of(const KernelRoute& route) {
@@ -230,7 +243,7 @@ std::optional<DecodedRoute> decode_route(const nlmsghdr* message, const Interfac
       route.hops.push_back(next_hop(family, attributes, index, interfaces));
     }
     if (route.hops.empty()) return {};
-    std::ranges::stable_partition(route.hops, is_ours);
+    route.hops = ours_first(route.hops);
   }
   decoded.rank = rank_of(route);
   return decoded;
