@@ -271,8 +271,7 @@ Daemon::Done Daemon::start_workers() {
   options.adaptive = config_.daemon.idle == config::Idle::adaptive;
   options.start_ns = start_ns_;
   options.seed = random_value<uint64_t>();
-  auto workers =
-      WorkerSet::create(region_->view(), *connections_, *grace_, *ports_, std::move(options));
+  auto workers = WorkerSet::create(region_->view(), *connections_, *grace_, *ports_, options);
   if (!workers) return std::unexpected(workers.error());
   workers_ = std::move(*workers);
   if (auto started = workers_->start(); !started) return std::unexpected(started.error());
@@ -299,6 +298,7 @@ void Daemon::describe_surroundings() {
   Surroundings& surroundings = state_->surroundings;
   surroundings.ports = [this] {
     std::vector<PortStatus> list;
+    list.reserve(ports_->ports().size());
     for (size_t i = 0; i < ports_->ports().size(); ++i) {
       list.push_back(status_of(ports_->ports()[i], ports_->plan().ports[i]));
     }

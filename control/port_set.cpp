@@ -261,6 +261,7 @@ std::vector<dataplane::Interface> PortSet::interfaces() const {
 
 std::vector<std::string> PortSet::interface_names() const {
   std::vector<std::string> result;
+  result.reserve(ports_.size());
   for (const PortEntry& entry : ports_)
     result.push_back(entry.config.name);
   for (const PortEntry& entry : ports_) {
@@ -273,6 +274,7 @@ std::vector<std::string> PortSet::interface_names() const {
 
 std::vector<int> PortSet::kernel_indexes() const {
   std::vector<int> result;
+  result.reserve(ports_.size());
   for (const PortEntry& entry : ports_) {
     result.push_back(entry.twin ? entry.twin->interface_index() : 0);
   }

@@ -154,13 +154,13 @@ void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port, Verdict verdi
 }
 
 void flush_transmit(Worker& worker) noexcept {
-  for (uint16_t id = 0; id < worker.ports.size(); ++id) {
+  for (uint16_t id = 0; id < max_ports; ++id) {
     if (worker.ports[id].tx.count != 0) flush_port(worker, id, worker.ports[id]);
   }
 }
 
 void send_handed_off(Worker& worker) noexcept {
-  for (uint16_t id = 0; id < worker.ports.size(); ++id) {
+  for (uint16_t id = 0; id < max_ports; ++id) {
     WorkerPort& port = worker.ports[id];
     if (port.handoff_in == nullptr || port.tx_queue == none16) continue;
     TxBuffer frames;
