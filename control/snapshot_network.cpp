@@ -137,7 +137,8 @@ std::expected<void, Error> put_ports(SnapshotDraft& draft) {
   const std::vector<dataplane::Interface>& interfaces = draft.network().interfaces();
   std::vector<dataplane::PortEntry> entries;
   std::vector<std::vector<uint16_t>> vlans;  // by port, empty without VLANs
-  for (uint16_t i = 0; i < interfaces.size(); ++i) {
+  const auto count = static_cast<uint16_t>(interfaces.size());
+  for (uint16_t i = 0; i < count; ++i) {
     const dataplane::Interface& interface = interfaces[i];
     while (entries.size() <= interface.port) {
       entries.emplace_back().untagged_interface = dataplane::none16;

@@ -199,6 +199,7 @@ TEST(SnapshotRace, ReadersSeeOneGenerationEachAndNeverFreedMemory) {
   Storm storm;
   const uint64_t used = storm.begin();
   std::vector<std::thread> threads;
+  threads.reserve(readers);
   for (uint32_t reader = 0; reader < readers; ++reader) {
     threads.emplace_back([&storm, reader] { storm.read(reader, false, {}); });
   }

@@ -129,6 +129,7 @@ TEST(Identity, RollbackRestoresEverything) {
   std::map<std::pair<uint32_t, uint16_t>, uint32_t> ids;  // service and port -> backend id
   uint64_t generation = 0;
   std::vector<uint32_t> services;
+  services.reserve(3);
   for (uint16_t s = 0; s < 3; ++s)
     services.push_back(table.use_service(service_key(s)).value());
   table.commit(++generation);

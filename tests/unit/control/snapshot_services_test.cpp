@@ -14,7 +14,6 @@ namespace headgate::test {
 namespace {
 
 using control::elements;
-using dataplane::none;
 using dataplane::ticks_per_second;
 
 class SnapshotServices : public testing::Test {
@@ -152,6 +151,7 @@ TEST_F(SnapshotServices, MaglevTableHasTheConfiguredSizeAndFollowsTheBackends) {
   const auto table = elements(fixture_.region(), fixture_.service(service)->maglev);
   ASSERT_EQ(table.size(), 65537U);
   std::vector<dataplane::MaglevBackend> backends;
+  backends.reserve(service.backends.size());
   for (const auto& backend : service.backends) {
     backends.push_back({backend.address, net::be16::from_host(backend.port), backend.weight});
   }
