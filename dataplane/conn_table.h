@@ -140,6 +140,11 @@ class ConnTable {
   [[nodiscard]] static std::expected<ConnTable, std::string> attach(std::span<std::byte> memory,
                                                                     GracePeriod& grace);
 
+  // Puts an attached table in order after its actors are gone, wherever they stopped: connections
+  // stay, half-made and half-removed ones go, every other entry is free. Nobody else may use the
+  // table meanwhile. The new wheels are then rebuilt (TimerWheel::rebuild).
+  void recover() noexcept;
+
   ConnTable(ConnTable&&) noexcept = default;
   ConnTable& operator=(ConnTable&&) noexcept = default;
   ConnTable(const ConnTable&) = delete;
@@ -184,8 +189,8 @@ class ConnTable {
   [[nodiscard]] PublishResult publish(uint32_t worker, ConnRef ref, Keys keys) noexcept;
   // Gives back an entry that publish() did not insert (or was never asked to), by its result.
   void discard(uint32_t worker, ConnRef ref, bool seen) noexcept;
-  // Gives back an entry that is in no wheel, after an unlink() by the owner itself (whoever won);
-  // it is used again after a grace period.
+  // Gives back an unlinked entry that is in no wheel; it is used again after a grace period. If
+  // another actor is still removing its keys, that is over before the grace period is.
   void retire(uint32_t worker, ConnRef ref) noexcept;
   // Between bursts: takes back entries whose grace period is over. Bounded, never waits.
   void reclaim(uint32_t worker) noexcept;
@@ -261,6 +266,9 @@ class ConnTable {
   void remove_keys(ConnRef ref, bool reply) noexcept;
   void remove_key(ConnRef ref, Direction direction, uint64_t hash) noexcept;
   bool clear_slot(Bucket& bucket, Slot word, Bucket* away_from) noexcept;
+
+  void recover_entries(uint32_t family) noexcept;
+  void recover_slot(Bucket& bucket, std::atomic<uint64_t>& word) noexcept;
 
   [[nodiscard]] ConnRef take_free(uint32_t worker, uint32_t family) noexcept;
   void give_back(uint32_t worker, uint32_t family, const EntryList& list) noexcept;

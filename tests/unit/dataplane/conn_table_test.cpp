@@ -364,6 +364,66 @@ TEST(ConnTable, ForEachVisitsPublishedEntriesInBoundedSteps) {
   EXPECT_EQ(visited, expected);
 }
 
+// The process died while its workers were anywhere: what was published and not unlinked lives on.
+TEST(ConnTable, RecoversConnectionsAndEveryOtherEntryAfterACrash) {
+  TestTable table({.capacity4 = 500, .capacity6 = 100, .workers = 2, .other_actors = 0});
+  constexpr uint32_t living = 300;
+  for (uint32_t id = 0; id < living; ++id)
+    make4(*table, id % 2, id);
+  const ConnRef six = make6(*table, 1, 1).ref;
+  for (uint32_t id = living; id < living + 40; ++id) {
+    const ConnRef ref = make4(*table, id % 2, id).ref;
+    if (id % 4 == 0) continue;  // these live as well
+    table->unlink(0, ref);
+    if (id % 4 != 1) table->retire(id % 2, ref);
+    if (id % 4 == 3) table.reclaim_all(id % 2);
+  }
+  const ConnRef half_made = table->allocate(0, net::Family::ipv4);
+  fill(table->v4(half_made), 900);
+  const uint64_t hash = table->hash(key4(900));
+  Bucket& bucket = table->home(hash);
+  for (auto& slot : bucket.slots) {
+    if (slot.load() != 0) continue;
+    slot.store(Slot::make(hash, SlotState::tentative, Direction::forward, half_made).word());
+    break;
+  }
+  bucket.away.fetch_add(3);
+
+  auto again = ConnTable::attach(table.memory(), table.grace());
+  ASSERT_TRUE(again) << again.error();
+  again->recover();
+  for (uint32_t id = 0; id < living + 40; ++id) {
+    const bool lives = id < living || id % 4 == 0;
+    for (const Direction direction : {Direction::forward, Direction::reply}) {
+      ASSERT_EQ(again->find(key4(id, direction)).is_miss(), !lives) << id;
+    }
+  }
+  EXPECT_EQ(again->find(key6(1, Direction::reply)).ref, six);
+  EXPECT_EQ(again->counters().in_use4, living + 10);
+  EXPECT_EQ(again->counters().in_use6, 1U);
+  EXPECT_EQ(again->counters().retired, 0U);
+  // Every other entry can be used, once.
+  uint32_t made = 0;
+  for (const uint32_t worker : {0U, 1U}) {
+    while (!make4(*again, worker, 1000 + made).ref.is_none())
+      ++made;
+  }
+  EXPECT_EQ(made + living + 10, 500U);
+  for (uint32_t i = 0; i < again->bucket_count(); ++i) {
+    for (const auto& slot : again->bucket(i).slots) {
+      EXPECT_NE(Slot{slot.load()}.state(), SlotState::tentative);
+    }
+  }
+  // Removing all of them brings every count of keys away from home back to zero.
+  uint64_t cursor = 0;
+  while (cursor != ConnTable::scan_end) {
+    cursor = again->for_each(cursor, 100, [&](ConnRef ref, ConnCommon&) { again->unlink(0, ref); });
+  }
+  for (uint32_t i = 0; i < again->bucket_count(); ++i) {
+    EXPECT_EQ(again->bucket(i).away.load(), 0U);
+  }
+}
+
 struct KeyHash {
   size_t operator()(const FlowKey4& key) const { return hash_key(key, test::seed_of(99)); }
 };
