@@ -37,15 +37,10 @@ json::array texts(const std::vector<std::string>& lines) {
 // What a change came to, as the client is told.
 Status status_of(const Peer& peer, std::string_view command,
                  const std::expected<ChangeOutcome, Error>& outcome) {
-  if (!outcome) {
-    log_warning("{} ({}): refused: {}", command, to_string(peer), outcome.error().text);
-    return refused(outcome.error().text);
-  }
+  log_outcome(fmt::format("{} ({})", command, to_string(peer)), outcome);
+  if (!outcome) return refused(outcome.error().text);
   Status status;
   const EditReport& report = outcome->report;
-  for (const std::string& line : report.changes) {
-    log_info("{} ({}): {}", command, to_string(peer), line);
-  }
   status.message = report.changes.empty() ? "nothing differs from what runs"
                                           : fmt::format("done, generation {}", outcome->generation);
   status.result["generation"] = outcome->generation;

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <exception>
+#include <sched.h>
 #include <time.h>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <rte_version.h>
 #include <sys/random.h>
@@ -37,6 +40,15 @@ std::string list_of(const std::vector<uint16_t>& cores) {
     list += std::to_string(core);
   }
   return list;
+}
+
+// Of the calling thread, and of those that it starts.
+void run_on(const std::vector<uint16_t>& cores) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const uint16_t core : cores)
+    CPU_SET(core, &set);
+  sched_setaffinity(0, sizeof(set), &set);
 }
 
 template <typename T>
@@ -160,6 +172,7 @@ std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions&
 
 Daemon::Daemon(DaemonOptions options, const config::Reading& reading)
     : options_(std::move(options)), config_(reading.config), start_ns_(monotonic_ns()) {
+  std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads ends nothing
   override_config(options_, config_);
   Log::get().set_level(log_level(config_.daemon.log_level));
   for (const config::Error& warning : reading.warnings) {
@@ -179,12 +192,12 @@ Daemon::Done Daemon::take_run_directory() {
 // everything else on the machine.
 Daemon::Done Daemon::choose_cores() {
   const std::vector<uint16_t> usable = dataplane::usable_cores();
-  if (!config_.workers.cores) {
+  if (config_.workers.cores) {
+    cores_ = *config_.workers.cores;
+  } else {
     cores_ = usable;
     if (cores_.size() > 1) cores_.erase(cores_.begin());
-    return {};
   }
-  cores_ = *config_.workers.cores;
   for (const uint16_t core : cores_) {
     if (std::ranges::find(usable, core) == usable.end()) {
       return std::unexpected(
@@ -192,7 +205,20 @@ Daemon::Done Daemon::choose_cores() {
                             core, list_of(usable))});
     }
   }
+  leave_cores_to_workers(usable);
   return {};
+}
+
+// This thread, the helper pool and whatever they start run beside the workers where they can: a
+// polling worker and the control thread on one core would hold each other up.
+void Daemon::leave_cores_to_workers(const std::vector<uint16_t>& usable) {
+  std::vector<uint16_t> others;
+  for (const uint16_t core : usable) {
+    if (std::ranges::find(cores_, core) == cores_.end()) others.push_back(core);
+  }
+  if (others.empty()) return;
+  run_on(others);
+  asio::post(pool_, [others] { run_on(others); });
 }
 
 Daemon::Done Daemon::make_region() {
@@ -316,7 +342,11 @@ void Daemon::describe_surroundings() {
 // A new snapshot is out: what the kernel has to keep for it may have changed.
 void Daemon::committed() {
   if (feed_) feed_->refresh();
-  for (const Error& error : twin_network_->apply(ports_->twin_network(*state_->config))) {
+  const config::Config& config = *state_->config;
+  Log::get().set_level(log_level(config.daemon.log_level));
+  if (config.ports == config_.ports) return;
+  config_.ports = config.ports;
+  for (const Error& error : twin_network_->apply(ports_->twin_network(config))) {
     log_error("{}", error.text);
   }
 }
@@ -329,45 +359,50 @@ void Daemon::wait_for_signals() {
       loop_.stop();
       return;
     }
-    asio::co_spawn(
-        loop_,
-        [this]() -> asio::awaitable<void> {
-          const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
-          if (outcome) {
-            log_info("SIGHUP: {} reloaded", state_->config_path);
-          } else {
-            log_error("SIGHUP: nothing was changed: {}", outcome.error().text);
-          }
-        },
-        asio::detached);
+    asio::co_spawn(loop_, reload_after_signal(), asio::detached);
     wait_for_signals();
   });
 }
 
+asio::awaitable<void> Daemon::reload_after_signal() {
+  const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
+  log_outcome("SIGHUP", outcome);
+}
+
 void Daemon::run() {
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP})
-    signals_.add(signal);
   wait_for_signals();
   log_info("ready: {} services, {} workers on cores {}, listening at {}", config_.services.size(),
            cores_.size(), list_of(cores_), config_.daemon.socket_path());
-  loop_.run();
+  run_loop();
   stop();
+}
+
+// Traffic goes on whatever happens to one command.
+void Daemon::run_loop() {
+  while (!loop_.stopped()) {
+    try {
+      loop_.run();
+    } catch (const std::exception& exception) {
+      log_error("on the control thread: {}", exception.what());
+    }
+  }
 }
 
 // What is under way on the loop is ended while everything that it refers to is still there.
 void Daemon::stop() {
-  signals_.cancel();
+  signals_.clear();  // a second signal ends the process at once
   server_.reset();
   feed_.reset();
-  loop_.restart();
   const auto deadline = std::chrono::steady_clock::now() + stop_patience;
-  while (changes_ && !changes_->stop() && std::chrono::steady_clock::now() < deadline) {
-    loop_.run_for(std::chrono::milliseconds(20));
+  while (!changes_->stop() && std::chrono::steady_clock::now() < deadline) {
     loop_.restart();
+    loop_.run_for(std::chrono::milliseconds(20));
   }
-  loop_.run_for(std::chrono::milliseconds(1));
   pool_.join();
-  if (workers_) workers_->stop();
+  loop_.restart();
+  loop_.poll();
+  workers_->stop();
+  log_info("stopped");
 }
 
 Daemon::~Daemon() {

@@ -2,6 +2,7 @@
 // needs, in the order in which it comes to be; it goes in the opposite one.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -32,7 +34,7 @@ struct DaemonOptions {
   // From the command line; they win over the file, at each reload too.
   std::optional<std::string> run_dir;
   std::optional<std::string> socket;
-  bool verbose = false;  // log level debug
+  bool verbose = false;  // logs everything, whatever the file says
 };
 
 // What `options` says, put into a configuration from a file.
@@ -64,13 +66,16 @@ class Daemon {
   [[nodiscard]] Done start_workers();
   [[nodiscard]] Done listen();
 
+  void leave_cores_to_workers(const std::vector<uint16_t>& usable);
   void describe_surroundings();
   void committed();
   void wait_for_signals();
+  [[nodiscard]] boost::asio::awaitable<void> reload_after_signal();
+  void run_loop();
   void stop();
 
   DaemonOptions options_;
-  config::Config config_;  // as it was at the start
+  config::Config config_;  // as it was at the start; its ports as the twins were set up last
   std::vector<std::string> warnings_;
   std::vector<uint16_t> cores_;
   uint64_t start_ns_ = 0;
@@ -90,7 +95,8 @@ class Daemon {
   std::unique_ptr<KernelFeed> feed_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<CliServer> server_;
-  boost::asio::signal_set signals_{loop_};
+  // From the first moment: what comes during the start is answered at its end.
+  boost::asio::signal_set signals_{loop_, SIGTERM, SIGINT, SIGHUP};
 };
 
 }  // namespace headgate::control

@@ -2,35 +2,45 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 #include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "control/snapshot_walk.h"
 
 namespace headgate::control {
+
+namespace asio = boost::asio;
+
 namespace {
 
 // How long a packet that waits for a neighbour may wait until the kernel is asked.
 constexpr std::chrono::milliseconds look_at_requests{5};
 
-void add(std::vector<NeighbourKey>& list, const dataplane::NextHop& hop) {
-  if (hop.gateway.family == net::Family::none) return;
-  list.push_back({hop.interface, hop.gateway});
-}
-
 // The neighbours that backends and routes send to, known or not. Those of clients on the link come
-// and go with the kernel's own table.
+// and go with the kernel's own table. Passes once over all backends, and sorts next hops only.
 std::vector<NeighbourKey> neighbours_in_use(dataplane::RegionView region,
                                             const dataplane::SnapshotRoot& root) {
   const auto hops = elements(region, root.next_hops);
-  std::vector<NeighbourKey> list;
+  std::vector<bool> used(hops.size());
   for_each_backend(region, root, [&](const dataplane::BackendRow& backend) {
-    if (backend.next_hop < hops.size()) add(list, hops[backend.next_hop]);
+    if (backend.next_hop < hops.size()) used[backend.next_hop] = true;
   });
   for (const dataplane::RouteTable* table : {&root.routes_v4, &root.routes_v6}) {
     for_each_route(region, *table, [&](const dataplane::RouteSlot& route) {
       const bool has_row = route.target.kind == dataplane::RouteKind::gateway;
-      if (has_row && route.target.next_hop < hops.size()) add(list, hops[route.target.next_hop]);
+      if (has_row && route.target.next_hop < hops.size()) used[route.target.next_hop] = true;
     });
+  }
+  std::vector<NeighbourKey> list;
+  for (size_t i = 0; i < hops.size(); ++i) {
+    const bool has_neighbour = hops[i].gateway.family != net::Family::none;
+    if (used[i] && has_neighbour) list.push_back({hops[i].interface, hops[i].gateway});
   }
   std::ranges::sort(list);
   const auto same = std::ranges::unique(list);
@@ -44,17 +54,15 @@ KernelFeed::KernelFeed(boost::asio::io_context& loop, std::unique_ptr<KernelMirr
                        State& state, Changes& changes, WorkerSet& workers)
     : state_(state),
       workers_(workers),
-      watch_(loop, std::move(mirror),
-             [&changes](const KernelState& kernel, KernelParts parts) {
-               changes.kernel_changed(kernel, parts);
-             }),
-      timer_(loop) {
+      watch_(loop, std::move(mirror), [&changes](const KernelState& kernel, KernelParts parts) {
+        changes.kernel_changed(kernel, parts);
+      }) {
   refresh();
-  ask_for_held_packets();
+  asio::co_spawn(loop, ask_for_held_packets(stopped_), asio::detached);
 }
 
 KernelFeed::~KernelFeed() {
-  timer_.cancel();
+  *stopped_ = true;
 }
 
 void KernelFeed::refresh() {
@@ -62,14 +70,16 @@ void KernelFeed::refresh() {
   if (root != nullptr) watch_.keep_fresh(neighbours_in_use(state_.region, *root));
 }
 
-void KernelFeed::ask_for_held_packets() {
-  for (const dataplane::NeighbourRequest& request : workers_.neighbour_requests()) {
-    watch_.resolve({request.interface, request.address});
+asio::awaitable<void> KernelFeed::ask_for_held_packets(std::shared_ptr<bool> stopped) {
+  const asio::any_io_executor loop = co_await asio::this_coro::executor;
+  asio::steady_timer timer(loop);
+  while (!*stopped) {
+    for (const dataplane::NeighbourRequest& request : workers_.neighbour_requests()) {
+      watch_.resolve({request.interface, request.address});
+    }
+    timer.expires_after(look_at_requests);
+    co_await timer.async_wait(asio::use_awaitable);
   }
-  timer_.expires_after(look_at_requests);
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) ask_for_held_packets();
-  });
 }
 
 }  // namespace headgate::control

@@ -5,8 +5,8 @@
 
 #include <memory>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "control/changes.h"
 #include "control/kernel_watch.h"
@@ -28,12 +28,13 @@ class KernelFeed {
   void refresh();
 
  private:
-  void ask_for_held_packets();
+  boost::asio::awaitable<void> ask_for_held_packets(std::shared_ptr<bool> stopped);
 
   State& state_;
   WorkerSet& workers_;
   KernelWatch watch_;
-  boost::asio::steady_timer timer_;
+  // Outlives this object: a timer that has fired already finds its end here.
+  std::shared_ptr<bool> stopped_ = std::make_shared<bool>(false);
 };
 
 }  // namespace headgate::control

@@ -68,7 +68,8 @@ int main(int argc, char** argv) {
   app.add_option("--check", arguments.check, "check a file and exit: 0 usable, 1 not");
   app.add_option("--run-dir", arguments.daemon.run_dir, "run directory, instead of the file's");
   app.add_option("--socket", arguments.daemon.socket, "unix socket, instead of the file's");
-  app.add_flag("-v,--verbose", arguments.daemon.verbose, "log what else would be too much");
+  app.add_flag("-v,--verbose", arguments.daemon.verbose,
+               "log everything, whatever daemon.log_level says");
   app.set_version_flag("--version", "headgated " HEADGATE_VERSION);
   try {
     app.parse(argc, argv);

@@ -2,7 +2,6 @@
 // that asked goes on, on its own loop, with the result.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -17,30 +16,33 @@
 
 namespace headgate::control {
 
-// `work` must not throw, and nothing it refers to may go away before it returns.
+// `work` must not throw, and nothing it refers to may go away before it returns: the pool is joined
+// before the loop goes.
+//
+// GCC 12 destroys lambdas twice that own something and are temporaries of a co_await expression, so
+// those here are named, or own nothing. Callers name theirs and move them in.
 template <typename Work>
 boost::asio::awaitable<std::invoke_result_t<Work>> offload(boost::asio::thread_pool& pool,
                                                            Work work) {
   namespace asio = boost::asio;
-  using Result = std::invoke_result_t<Work>;
+  std::optional<std::invoke_result_t<Work>> result;
   const asio::any_io_executor loop = co_await asio::this_coro::executor;
-  // The result travels beside the completion handler, which must be copyable.
-  auto result = std::make_shared<std::optional<Result>>();
-  auto job = std::make_shared<Work>(std::move(work));
-  // A variable: GCC 12 destroys the captures of a temporary twice within co_await's expression.
-  auto start = [&pool, loop, result, job](auto handler) {
-    asio::post(pool, [loop, result, job, handler = std::move(handler)]() mutable {
-      result->emplace((*job)());
+  // The handler keeps this frame, and all that is referred to in it, until it is called.
+  const auto initiate = [&pool, &loop, &work, &result](auto handler) {
+    asio::post(pool, [loop, &work, &result, handler = std::move(handler)]() mutable {
+      result.emplace(work());
       asio::post(loop, std::move(handler));
     });
   };
-  co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(start, asio::use_awaitable);
-  co_return std::move(**result);
+  co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(initiate,
+                                                                       asio::use_awaitable);
+  co_return std::move(*result);
 }
 
 // Lets everything else on the loop have its turn.
 inline boost::asio::awaitable<void> yield_to_loop() {
-  co_await boost::asio::post(co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
+  const boost::asio::any_io_executor loop = co_await boost::asio::this_coro::executor;
+  co_await boost::asio::post(loop, boost::asio::use_awaitable);
 }
 
 }  // namespace headgate::control

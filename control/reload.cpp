@@ -6,6 +6,7 @@
 
 #include "config/reader.h"
 #include "control/edits.h"
+#include "control/log.h"
 #include "control/offload.h"
 
 namespace headgate::control {
@@ -34,6 +35,19 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
   }
   if (file) state.config_path = path;
   co_return outcome;
+}
+
+void log_outcome(std::string_view what, const std::expected<ChangeOutcome, Error>& outcome) {
+  if (!outcome) {
+    log_warning("{}: refused: {}", what, outcome.error().text);
+    return;
+  }
+  const EditReport& report = outcome->report;
+  for (const std::string& line : report.changes)
+    log_info("{}: {}", what, line);
+  for (const std::string& line : report.warnings)
+    log_warning("{}: {}", what, line);
+  if (report.changes.empty()) log_info("{}: nothing differs from what runs", what);
 }
 
 }  // namespace headgate::control

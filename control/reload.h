@@ -4,6 +4,7 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -19,5 +20,8 @@ namespace headgate::control {
 [[nodiscard]] boost::asio::awaitable<std::expected<ChangeOutcome, Error>> reload(
     State& state, Changes& changes, boost::asio::thread_pool& pool,
     std::optional<std::string> file);
+
+// Logs what a change did, or why it was refused; `what` says who asked for it.
+void log_outcome(std::string_view what, const std::expected<ChangeOutcome, Error>& outcome);
 
 }  // namespace headgate::control

@@ -65,8 +65,8 @@ RunDirectory::RunDirectory(RunDirectory&& other) noexcept
 
 RunDirectory::~RunDirectory() {
   if (fd_ < 0) return;
-  unlink(lock_path(path_).c_str());
-  rmdir(path_.c_str());  // fails when something is left in it, which then stays
+  // The file stays: whoever has it open already would else lock one that nobody else finds.
+  static_cast<void>(ftruncate(fd_, 0));
   close(fd_);
 }
 

@@ -35,6 +35,7 @@ constexpr std::array backends{
     ListColumn{"MODE", "mode"},
     ListColumn{"STATE", "state"},
     ListColumn{"WEIGHT", "weight", Kind::plain},
+    ListColumn{"ENDS IN", "ends_in_s", Kind::duration},
     ListColumn{"ACTIVE", "active", Kind::count, true},
     ListColumn{"INACTIVE", "inactive", Kind::count, true},
     ListColumn{"CONNS", "connections", Kind::count, true},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <sstream>
 #include <utility>
 
@@ -285,6 +286,13 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
     if (status == 0) return std::unexpected(Ending{0, out.str()});
     return std::unexpected(Ending{static_cast<int>(control::protocol::Code::usage),
                                   "headgate: " + replace_all(err.str(), "\n\n", "\n")});
+  }
+  control::protocol::Request& request = invocation.request;
+  if (invocation.json && request.command == "show config") request.arguments["json"] = true;
+  // The daemon has another working directory.
+  if (json::value* file = request.arguments.if_contains("file")) {
+    const std::filesystem::path path(std::string(file->as_string()));
+    file->emplace_string() = std::filesystem::absolute(path).string();
   }
   return invocation;
 }

@@ -117,6 +117,19 @@ class ListRenderer final : public Renderer {
   size_t count_ = 0;
 };
 
+// Rows that are pieces of one text.
+class TextRenderer final : public Renderer {
+ public:
+  std::string rows(const json::array& rows) override {
+    std::string text;
+    for (const json::value& piece : rows) {
+      if (piece.is_string()) text += std::string_view(piece.as_string());
+    }
+    return text;
+  }
+  std::string end(const Status& /*status*/) override { return {}; }
+};
+
 // A reply without rows: `print` turns the result into text.
 class ResultRenderer final : public Renderer {
  public:
@@ -220,10 +233,6 @@ std::string print_timeouts(const Status& status, Format /*format*/) {
   return text;
 }
 
-std::string print_config(const Status& status, Format /*format*/) {
-  return text_of(status.result, "yaml");
-}
-
 std::string print_version(const Status& status, Format /*format*/) {
   return fmt::format("headgate {}\nheadgated {}, DPDK {}, process {}, up {}\n", HEADGATE_VERSION,
                      text_of(status.result, "version"), text_of(status.result, "dpdk"),
@@ -251,9 +260,9 @@ std::unique_ptr<Renderer> make_renderer(std::string_view command, Format format)
   if (const ListLayout* layout = find_layout(command)) {
     return std::make_unique<ListRenderer>(*layout, format);
   }
+  if (command == "show config") return std::make_unique<TextRenderer>();
   ResultRenderer::Print print = print_change;
   if (command == "show stats") print = print_stats;
-  if (command == "show config") print = print_config;
   if (command == "version") print = print_version;
   if (command == "timeouts" || command == "timeouts set") print = print_timeouts;
   return std::make_unique<ResultRenderer>(print, format);

@@ -1,5 +1,6 @@
 #include "tools/headgate_options.h"
 
+#include <filesystem>
 #include <sstream>
 #include <string>
 
@@ -41,12 +42,17 @@ TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("show drops --all"), R"(show drops {"all":true})");
   EXPECT_EQ(request_of("show neighbours"), "show neighbours {}");
   EXPECT_EQ(request_of("show config"), "show config {}");
+  EXPECT_EQ(request_of("show config --json"), R"(show config {"json":true})");
   EXPECT_EQ(request_of("service delete web"), R"(service delete {"service":"web"})");
   EXPECT_EQ(request_of("backend delete web 10.0.0.1"),
             R"(backend delete {"service":"web","backend":"10.0.0.1"})");
   EXPECT_EQ(request_of("backend drain web 10.0.0.1 --deadline 5m"),
             R"(backend drain {"service":"web","backend":"10.0.0.1","deadline_s":300})");
+  EXPECT_EQ(request_of("backend drain web 10.0.0.1 --deadline none"),
+            R"(backend drain {"service":"web","backend":"10.0.0.1","deadline_s":null})");
   EXPECT_EQ(request_of("reload"), "reload {}");
+  EXPECT_EQ(request_of("reload x.yaml"),
+            "reload {\"file\":\"" + std::filesystem::current_path().string() + "/x.yaml\"}");
   EXPECT_EQ(request_of("reload /etc/x.yaml"), R"(reload {"file":"/etc/x.yaml"})");
   EXPECT_EQ(request_of("timeouts"), "timeouts {}");
   EXPECT_EQ(request_of("timeouts set udp=5m tcp_established_s=10"),

@@ -122,6 +122,22 @@ TEST(Render, TimeoutsAreNamedAsTheyAreSet) {
             "udp                 30s\n");
 }
 
+TEST(Render, ConfigIsTheTextInItsPieces) {
+  EXPECT_EQ(render("show config", {R"(["services:\n", "  - a\n"])"}), "services:\n  - a\n");
+}
+
+TEST(Render, BackendsTellWhenTheirConnectionsEnd) {
+  EXPECT_EQ(render("show backends", {R"([
+    {"service": "192.0.2.1:80/tcp", "backend": "10.0.0.1:80", "name": "", "mode": "nat",
+     "state": "draining", "weight": 0, "ends_in_s": 30, "active": 5, "inactive": 0,
+     "connections": 9, "in_packets": 90, "out_packets": 80, "in_bytes": 9000, "out_bytes": 8000,
+     "refused": 0}])"}),
+            "SERVICE           BACKEND      NAME  MODE  STATE     WEIGHT  ENDS IN  ACTIVE  INACTIVE"
+            "  CONNS  IN PKTS  OUT PKTS  IN BYTES  OUT BYTES  REFUSED\n"
+            "192.0.2.1:80/tcp  10.0.0.1:80  -     nat   draining       0      30s       5         0"
+            "      9       90        80    9.0 kB     8.0 kB        0\n");
+}
+
 TEST(Render, FailuresPrintNothingButTheMessageElsewhere) {
   EXPECT_EQ(render("show services", {"", "{}", "no such service", Code::refused}), "");
   EXPECT_EQ(render("reload", {"", "{}", "bad file", Code::refused}), "");
