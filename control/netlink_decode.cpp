@@ -92,7 +92,10 @@ KernelNextHop next_hop(int family, const std::array<nlattr*, RTA_MAX + 1>& attri
 std::vector<KernelNextHop> multipath(int family, const nlattr* attribute,
                                      const InterfaceMap& interfaces) {
   std::vector<KernelNextHop> hops;
-  auto* at = static_cast<char*>(nla_data(attribute));
+  // Hops and the attributes behind each lie at multiples of four bytes: an attribute's header.
+  constexpr int unit = sizeof(nlattr);
+  static_assert(unit == NLMSG_ALIGNTO && sizeof(rtnexthop) % unit == 0);
+  auto* at = static_cast<nlattr*>(nla_data(attribute));
   int left = nla_len(attribute);
   while (left >= static_cast<int>(sizeof(rtnexthop))) {
     rtnexthop entry;
@@ -100,7 +103,7 @@ std::vector<KernelNextHop> multipath(int family, const nlattr* attribute,
     if (entry.rtnh_len < sizeof(entry) || entry.rtnh_len > left) break;
     std::array<nlattr*, RTA_MAX + 1> attributes{};
     const auto length = static_cast<int>(entry.rtnh_len - sizeof(entry));
-    auto* first = static_cast<nlattr*>(static_cast<void*>(at + sizeof(entry)));
+    nlattr* first = at + sizeof(entry) / unit;
     if (nla_parse(attributes.data(), RTA_MAX, first, length, nullptr) == 0 &&
         (entry.rtnh_flags & RTNH_F_DEAD) == 0) {
       KernelNextHop hop = next_hop(family, attributes, entry.rtnh_ifindex, interfaces);
@@ -109,7 +112,7 @@ std::vector<KernelNextHop> multipath(int family, const nlattr* attribute,
     }
     const int step = NLMSG_ALIGN(entry.rtnh_len);
     left -= step;
-    at += step;
+    at += step / unit;
   }
   return hops;
 }
