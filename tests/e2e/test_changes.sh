@@ -99,7 +99,8 @@ check_gate 'each backend got connections' each_backend_worked
 check_gate 'every packet has one verdict' sum_rule_holds
 no_loss() {
   local lost
-  lost=$(ask show drops '[.rows[] | select(.verdict | test("no_connection|no_backend|table|port|tx_full|ring|mbuf")) |
+  lost=$(ask show drops '[.rows[] |
+    select(.verdict | test("no_connection|no_backend|table|port|tx_full|ring|mbuf")) |
     "\(.verdict) \(.count)"] | join(", ")')
   is "$lost" ''
 }

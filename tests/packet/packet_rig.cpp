@@ -2,8 +2,9 @@
 // with scapy, an independent judge of every byte. One JSON object a line on standard input, one
 // answer a line on standard output. See rig.py for the other end.
 //
-//   {"op":"start","workers":1,"capacity":4096,"start_tick":1,"interfaces":[[port,vlan]..],"queues":[..],
-//    "twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,"rss_key":hex,"rss_table":[..]}
+//   {"op":"start","workers":1,"capacity":4096,"start_tick":1,"interfaces":[[port,vlan]..],
+//    "queues":[..],"twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,
+//    "rss_key":hex,"rss_table":[..]}
 //   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
 //   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..]}
 //                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}

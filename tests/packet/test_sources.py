@@ -1,7 +1,8 @@
 """Addresses that no packet may come from, and headers that need a second look: IP options, extension
 headers, odd flags. IPv4 options go on as in LVS, IPv6 extension headers untouched."""
 
-from judge import TCP, UDP, Ether, Raw, forwarded, from_server, packet, tcp, to_client_l2, to_server_l2, to_vip
+from judge import (TCP, UDP, Ether, Raw, forwarded, from_server, packet, tcp, to_client_l2, to_server_l2,
+                   to_vip)
 from rig import (CLIENT, LOCAL4, LOCAL6, OWN4, OWN6, SERVERS, VIP4, VIP6, Rig, client, expect, expect_sent,
                  main, server, service, test, vip)
 from scapy.layers.inet6 import (IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
