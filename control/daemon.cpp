@@ -132,6 +132,7 @@ std::vector<NamedCount> twin_counts(std::span<const dataplane::TwinCounters> twi
   NamedCount to_kernel{"twin_to_kernel", 0};
   NamedCount from_kernel{"twin_from_kernel", 0};
   std::vector<NamedCount> drops;
+  drops.reserve(std::size(dataplane::twin_drop_table));
   for (const dataplane::TwinDropInfo& drop : dataplane::twin_drop_table) {
     drops.push_back({fmt::format("twin_drop_{}", drop.name), 0});
   }

@@ -59,6 +59,15 @@ std::vector<uint32_t> services_gone(const SnapshotModel& model, const SnapshotCh
   return gone;
 }
 
+// Connections that wait for a time-out which is shorter now are to be looked at.
+void put_settings(dataplane::SnapshotRoot& root, const dataplane::Settings& settings) {
+  const auto& before = root.settings.timeout_ticks;
+  const bool sooner =
+      !std::ranges::equal(settings.timeout_ticks, before, std::ranges::greater_equal{});
+  root.settings = settings;
+  if (sooner) ++root.sweep_serial;
+}
+
 template <typename T>
 void append(std::vector<T>& to, std::vector<T>& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
@@ -160,7 +169,7 @@ std::expected<void, Error> SnapshotBuilder::put_config(SnapshotDraft& draft,
                                                        const SnapshotChange& change,
                                                        MaglevTables& tables) {
   const config::Config& config = *change.config;
-  if (change.settings) draft.root.settings = make_settings(config, model_->workers);
+  if (change.settings) put_settings(draft.root, make_settings(config, model_->workers));
   const bool all = looks_at_all(*model_, change);
   const auto services = services_of(change, all);
   const auto gone = services_gone(*model_, change, services);

@@ -96,7 +96,7 @@ const BackendRow& SnapshotDraft::row(uint32_t index) const {
 void SnapshotDraft::set_row(uint32_t index, const BackendRow& wanted) {
   const BackendRow& before = row(index);
   if (std::memcmp(&before, &wanted, sizeof(wanted)) == 0) return;
-  if (begins_to_end(before, wanted)) ++root.drain_serial;
+  if (begins_to_end(before, wanted)) ++root.sweep_serial;
   const uint32_t chunk = index / backend_chunk_rows;
   std::unique_ptr<BackendChunk>& staged = rows[chunk];
   if (!staged) {

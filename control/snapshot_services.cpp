@@ -234,6 +234,12 @@ std::expected<void, Error> ServiceStage::put_maglev(ServiceState& state,
   return {};
 }
 
+bool ServiceStage::forgets_sooner(const Block& before, const dataplane::ServiceBlock& now) const {
+  if (!before) return false;
+  const auto* block = reinterpret_cast<const dataplane::ServiceBlock*>(draft_.blocks.at(before));
+  return now.persistence_ticks < block->persistence_ticks;
+}
+
 std::expected<void, Error> ServiceStage::put_block(uint32_t service_id, ServiceState& state,
                                                    const config::Service& service) {
   ServiceContent content = service_content(draft_, service_id, service);
@@ -257,6 +263,7 @@ std::expected<void, Error> ServiceStage::put_block(uint32_t service_id, ServiceS
     return {};
   }
   draft_.marks.service_slots = true;
+  if (forgets_sooner(state.block, content.header)) ++draft_.root.sweep_serial;
   content.header.serial = ++state.serial;
   if (auto done = draft_.blocks.replace(state.block, as_before.size()); !done) return done;
   const std::vector<std::byte> bytes = content.bytes_at(state.block.offset);

@@ -48,6 +48,8 @@ class ServiceStage {
                                                       const config::Service& service);
   [[nodiscard]] std::expected<void, Error> put_block(uint32_t service_id, ServiceState& state,
                                                      const config::Service& service);
+  // Whether persistence ends earlier than with the block that is there.
+  [[nodiscard]] bool forgets_sooner(const Block& before, const dataplane::ServiceBlock& now) const;
   void set_row(uint32_t index, const dataplane::BackendRow& row);
 
   SnapshotDraft& draft_;

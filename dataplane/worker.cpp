@@ -112,7 +112,7 @@ uint32_t worker_turn(Worker& worker, Moment now) noexcept {
     worker.wheel.advance(now.tick, timer_budget, [&worker](ConnRef ref) noexcept {
       return look_at_connection(worker, ref);
     });
-    sweep_drains(worker);
+    sweep_entries(worker);
     flush_transmit(worker);
     send_handed_off(worker);
     worker.counters.worker->set_generation(worker.root->generation);

@@ -14,7 +14,7 @@
 
 #include "dataplane/conn_table.h"
 #include "dataplane/counters.h"
-#include "dataplane/drain.h"
+#include "dataplane/sweep.h"
 #include "dataplane/exception.h"
 #include "dataplane/grace.h"
 #include "dataplane/hold_queue.h"
@@ -107,7 +107,7 @@ struct Worker {
   ExceptionRings exception;  // to and from the exception thread
   TimerWheel wheel;
   HoldQueue held;
-  DrainSweep drains;
+  Sweep sweep;
   std::unique_ptr<std::byte[], AlignedDelete> scheduler_memory;
   Scheduler scheduler;
   TokenBucket rst_bucket;

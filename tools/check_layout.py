@@ -129,6 +129,8 @@ def check_sources(root, names):
     database = Path(root) / "build" / "compile_commands.json"
     if not database.exists():
         return
+    # As meson knows the tree now, not as it was at the last build.
+    subprocess.run(["ninja", "-C", str(database.parent), "build.ninja"], capture_output=True, check=False)
     compiled = {
         os.path.relpath(os.path.join(entry["directory"], entry["file"]), os.path.realpath(root))
         for entry in json.loads(database.read_text(encoding="utf-8"))

@@ -387,7 +387,7 @@ int main() {
     } else {
       answer = session.answer(request.as_object());
     }
-    std::cout << json::serialize(answer) << std::endl;
+    std::cout << json::serialize(answer) << '\n' << std::flush;
   }
   return 0;
 }

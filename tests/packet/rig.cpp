@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <rte_eal.h>
@@ -118,6 +119,8 @@ void start_dpdk_for_tests() {
   if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
     fail("DPDK does not start");
   }
+  // Empty, as nothing is shared; where somebody else uses it, it stays.
+  rmdir(rte_eal_get_runtime_dir());
 }
 
 Rig::Rig(const RigOptions& options)
@@ -408,11 +411,11 @@ void Rig::collect(Output& output) {
     if (std::ranges::any_of(ports_, waits)) turn(i);
   }
   void* entry = nullptr;
-  for (uint16_t p = 0; p < ports_.size(); ++p) {
+  for (size_t p = 0; p < ports_.size(); ++p) {
     for (const Queue& queue : ports_[p].queues) {
       while (rte_ring_dequeue(queue.tx, &entry) == 0) {
         auto* mbuf = static_cast<rte_mbuf*>(entry);
-        output.sent.push_back({p, bytes_of(mbuf)});
+        output.sent.push_back({static_cast<uint16_t>(p), bytes_of(mbuf)});
         rte_pktmbuf_free(mbuf);
       }
     }

@@ -145,6 +145,21 @@ def _():
         all_is_zero(rig, 4)
 
 
+@test("a time-out that is made shorter ends what was idle for longer at once, the rest on time")
+def _():
+    with Rig() as rig:
+        rig.configure([service(), service(6, 80, "nat", protocol="udp")])
+        say(rig, 4, "nat", [S, SA, A])
+        rig.send(CLIENT, to_vip(6, UDP(sport=1000, dport=80)))
+        rig.advance(100)
+        say(rig, 4, "nat", [S, SA, A], port=1000)
+        rig.configure(timeouts={"udp_s": 90, "tcp_established_s": 20})
+        rig.advance(10)  # the workers look at a part of the table in each turn
+        expect([c["state"] for c in rig.connections()], ["ESTABLISHED"], "connections soon after")
+        lives_exactly(rig, 10)
+        all_is_zero(rig, 4)
+
+
 @test("a shorter state is noticed at once, not when the longer one would have ended")
 def _():
     with Rig() as rig:

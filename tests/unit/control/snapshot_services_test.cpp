@@ -131,12 +131,30 @@ TEST_F(SnapshotServices, ADeadlineAndAnExpiredBackendSetTheWorkersLookingForItsC
   service.on_backend_removed = config::OnRemoved::expire;
   config_.services = {service};
   fixture_.apply_config(config_);
-  const uint32_t before = fixture_.root().drain_serial;
+  const uint32_t before = fixture_.root().sweep_serial;
   fixture_.apply_config(config_);
-  EXPECT_EQ(fixture_.root().drain_serial, before);
+  EXPECT_EQ(fixture_.root().sweep_serial, before);
   config_.services[0].backends.clear();
   fixture_.apply_config(config_);
-  EXPECT_NE(fixture_.root().drain_serial, before);
+  EXPECT_NE(fixture_.root().sweep_serial, before);
+}
+
+TEST_F(SnapshotServices, AShorterTimeOutSetsTheWorkersLookingForWhatItEnds) {
+  config::Service service = make_service("192.0.2.1", 80, config::Mode::nat, {"10.2.0.11"});
+  service.persistence = config::Persistence{.timeout_s = 300, .netmask = {}};
+  config_.services = {service};
+  fixture_.apply_config(config_);
+  const auto looks_after = [this](const auto& change) {
+    const uint32_t before = fixture_.root().sweep_serial;
+    change();
+    fixture_.apply_config(config_);
+    return fixture_.root().sweep_serial != before;
+  };
+  EXPECT_TRUE(looks_after([this] { config_.timeouts.udp_s = 5; }));
+  EXPECT_FALSE(looks_after([this] { config_.timeouts.udp_s = 600; }));
+  EXPECT_TRUE(looks_after([this] { config_.services[0].persistence->timeout_s = 60; }));
+  EXPECT_FALSE(looks_after([this] { config_.services[0].persistence->timeout_s = 900; }));
+  EXPECT_TRUE(looks_after([this] { config_.services[0].persistence.reset(); }));
 }
 
 TEST_F(SnapshotServices, MaglevTableHasTheConfiguredSizeAndFollowsTheBackends) {

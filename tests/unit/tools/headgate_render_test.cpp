@@ -10,7 +10,6 @@ namespace {
 
 namespace json = boost::json;
 using control::protocol::Code;
-using control::protocol::Status;
 
 struct Reply {
   std::string rows;  // a JSON array, or empty for none

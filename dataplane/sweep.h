@@ -1,8 +1,8 @@
-// The end of drains: connections whose backend has passed its deadline, or was removed with
-// `on_backend_removed: expire`, end although nothing is heard of them. The path ends those that
-// send something at once; for the others a worker goes through its entries, a few at each turn,
-// when a snapshot says that some backend got a deadline or expired, and again at the earliest
-// deadline that it met on the way.
+// A change that ends connections, or ends them sooner, also reaches those of which nothing is heard
+// and whose timer is set for later: a backend passed its deadline or was removed with
+// `on_backend_removed: expire`, or a time-out became shorter. The path sees to those that send
+// something at once; for the others a worker goes through its entries, a few at each turn, when a
+// snapshot says so, and again at the earliest deadline that it met on the way.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace headgate::dataplane {
 struct Worker;
 
 // How far a worker is. Its own alone.
-struct DrainSweep {
+struct Sweep {
   uint32_t serial = 0;  // of the snapshot that the last sweep began with
   uint64_t cursor = ConnTable::scan_end;
   std::optional<Tick> earliest;  // deadline seen in this sweep
@@ -24,6 +24,6 @@ struct DrainSweep {
 };
 
 // One step, at most a bounded number of entries.
-void sweep_drains(Worker& worker) noexcept;
+void sweep_entries(Worker& worker) noexcept;
 
 }  // namespace headgate::dataplane

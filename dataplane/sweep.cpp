@@ -1,4 +1,4 @@
-#include "dataplane/drain.h"
+#include "dataplane/sweep.h"
 
 #include "dataplane/lifetime.h"
 
@@ -12,8 +12,8 @@ bool is_past(Tick tick, Tick now) noexcept {
 }
 
 void begin_when_due(Worker& worker) noexcept {
-  DrainSweep& sweep = worker.drains;
-  const uint32_t serial = worker.root->drain_serial;
+  Sweep& sweep = worker.sweep;
+  const uint32_t serial = worker.root->sweep_serial;
   const bool deadline_came = sweep.next && is_past(*sweep.next, worker.now.tick);
   if (serial == sweep.serial && !deadline_came) return;
   sweep = {.serial = serial, .cursor = 0, .earliest = std::nullopt, .next = std::nullopt};
@@ -24,22 +24,25 @@ void look_at(Worker& worker, ConnRef ref, const ConnCommon& entry) noexcept {
   if (entry.state().owner() != worker.options.id) return;
   const BackendRow* backend =
       find_backend(worker.region, *worker.root, entry.backend_id.load(std::memory_order_relaxed));
-  if (backend == nullptr) return;
-  const Tick deadline = backend->deadline_tick;
-  const bool passed = deadline != 0 && is_past(deadline, worker.now.tick);
-  if (passed || (backend->flags & backend_expire) != 0) {
+  const Tick deadline = backend == nullptr ? 0 : backend->deadline_tick;
+  const bool expires = backend != nullptr && (backend->flags & backend_expire) != 0;
+  if (expires || (deadline != 0 && is_past(deadline, worker.now.tick))) {
     end_connection(worker, ref);
-  } else if (deadline != 0) {
-    std::optional<Tick>& earliest = worker.drains.earliest;
+    return;
+  }
+  if (deadline != 0) {
+    std::optional<Tick>& earliest = worker.sweep.earliest;
     if (!earliest || !is_past(*earliest, deadline)) earliest = deadline;
   }
+  worker.wheel.disarm(ref);
+  worker.wheel.arm(ref, next_look(worker, ref));
 }
 
 }  // namespace
 
-void sweep_drains(Worker& worker) noexcept {
+void sweep_entries(Worker& worker) noexcept {
   begin_when_due(worker);
-  DrainSweep& sweep = worker.drains;
+  Sweep& sweep = worker.sweep;
   if (sweep.cursor == ConnTable::scan_end) return;
   sweep.cursor = worker.connections.for_each(
       sweep.cursor, entries_per_turn,
