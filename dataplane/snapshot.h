@@ -244,8 +244,8 @@ struct SnapshotRoot {
   OffsetArray<Interface> interfaces;
   OffsetArray<PortEntry> ports;  // by DPDK port id
   OffsetArray<uint32_t> reserved_acls;
-  // Differs whenever connections are to end, or to end sooner, that may send nothing more: a backend
-  // got a deadline or `backend_expire`, a time-out became shorter.
+  // Differs whenever connections are to end, or to end sooner, that may send nothing more: a
+  // backend got a deadline or `backend_expire`, a time-out became shorter.
   uint32_t sweep_serial;
   uint32_t reserved;
   Settings settings;

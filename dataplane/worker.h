@@ -14,7 +14,6 @@
 
 #include "dataplane/conn_table.h"
 #include "dataplane/counters.h"
-#include "dataplane/sweep.h"
 #include "dataplane/exception.h"
 #include "dataplane/grace.h"
 #include "dataplane/hold_queue.h"
@@ -23,6 +22,7 @@
 #include "dataplane/scheduler.h"
 #include "dataplane/snapshot.h"
 #include "dataplane/snapshot_cell.h"
+#include "dataplane/sweep.h"
 #include "dataplane/timer_wheel.h"
 #include "dataplane/token_bucket.h"
 #include "dataplane/verdict.h"
