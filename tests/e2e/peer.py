@@ -10,6 +10,7 @@ usage:
   peer.py upload ADDRESS PORT MIB      sends random bytes and compares the digest
   peer.py udp ADDRESS PORT COUNT [SIZE [SOURCE_PORT]]
                                        so many datagrams, each from a port of its own
+  peer.py announce DEVICE ADDRESS      a gratuitous ARP, as after a change of the network card
   peer.py ping ADDRESS COUNT           echo requests; fails unless each gets exactly one answer
 
 Who answered how often is printed as "rs1 10 rs2 10".
@@ -180,6 +181,14 @@ def udp(address, port, count, size="32", source_port="0"):
     print(counts(names))
 
 
+def announce(device, address):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((device, 0))
+        mac, ip = raw.getsockname()[4], socket.inet_aton(address)
+        arp = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, mac, ip, bytes(6), ip)
+        raw.send(b"\xff" * 6 + mac + b"\x08\x06" + arp)
+
+
 def ping(address, count):
     is_v6 = ":" in address
     protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
@@ -218,7 +227,7 @@ def echo_request(kind, identifier, sequence):
 
 
 def main():
-    commands = {f.__name__: f for f in (serve, lines, hold, upload, udp, ping)}
+    commands = {f.__name__: f for f in (serve, lines, hold, upload, udp, announce, ping)}
     try:
         command = commands[sys.argv[1]]
         arguments = sys.argv[2:]
