@@ -33,13 +33,15 @@ wait_for() {
   done
 }
 
-# The processes with these ids are gone; a zombie counts as gone, its parent will see to it.
+# The processes with these ids are gone; a zombie counts as gone, its parent will see to it. One with
+# threads that still run does not: they hold its files.
 are_gone() {
-  local pid state
+  local pid state threads
   for pid in "$@"; do
     # The name in parentheses may hold blanks; the state is the letter behind it.
     state=$(sed -n 's/.*) \([A-Za-z]\) .*/\1/p' "/proc/$pid/stat" 2>/dev/null) || continue
-    [[ -z $state || $state == [ZX] ]] || return 1
+    threads=("/proc/$pid/task"/*)
+    [[ -z $state || ($state == [ZX] && ${#threads[@]} -le 1) ]] || return 1
   done
 }
 
