@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "config/schema.h"
+#include "config/text.h"
 
 namespace headgate::control {
 
@@ -96,19 +97,22 @@ template <config::Section T>
 std::expected<void, Error> set_schema_field(T& section, std::string_view key,
                                             const json::value& value,
                                             std::span<const std::string_view> fixed) {
-  bool known = false;
+  std::vector<std::string_view> settings;
   Parsed<void> result;
-  if (std::ranges::find(fixed, key) == fixed.end()) {
-    config::Schema<T>::fields(
-        [&]<typename M>(const config::Key& its, M T::* member, const auto&... codec) {
-          if constexpr (sizeof...(codec) == 1) {
-            if (its.name != key) return;
-            known = true;
-            result = assign(section.*member, value, codec...);
-          }
-        });
+  config::Schema<T>::fields(
+      [&]<typename M>(const config::Key& its, M T::* member, const auto&... codec) {
+        if constexpr (sizeof...(codec) == 1) {
+          if (std::ranges::find(fixed, its.name) != fixed.end()) return;
+          settings.push_back(its.name);
+          if (its.name == key) result = assign(section.*member, value, codec...);
+        }
+      });
+  if (std::ranges::find(settings, key) == settings.end()) {
+    const std::string_view near = config::nearest(key, settings);
+    return std::unexpected(
+        Error{fmt::format("{}: there is no such setting{}", key,
+                          near.empty() ? "" : fmt::format("; did you mean {}?", near))});
   }
-  if (!known) return std::unexpected(Error{fmt::format("{}: there is no such setting", key)});
   if (!result) return std::unexpected(Error{fmt::format("{}: {}", key, result.error())});
   return {};
 }

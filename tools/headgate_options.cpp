@@ -248,6 +248,23 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
   return text;
 }
 
+// CLI11 tells that a command is missing where a wrong word stands in its place.
+std::string unknown_command(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty())
+    last = last->get_subcommands().back();
+  // Words fall through to the outermost command.
+  const std::vector<std::string> words = app.remaining(true);
+  const auto word = std::ranges::find_if(words, [](const auto& w) { return !w.starts_with('-'); });
+  if (word == words.end()) return {};
+  std::string known;
+  for (const CLI::App* command : last->get_subcommands([](const CLI::App*) { return true; })) {
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  if (known.empty()) return {};
+  return fmt::format("headgate: there is no command \"{}\"; one of {}\n", *word, known);
+}
+
 }  // namespace
 
 std::expected<Invocation, Ending> parse(const std::vector<std::string>& arguments,
@@ -284,8 +301,10 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
     std::ostringstream err;
     const int status = app.exit(error, out, err);
     if (status == 0) return std::unexpected(Ending{0, out.str()});
-    return std::unexpected(Ending{static_cast<int>(control::protocol::Code::usage),
-                                  "headgate: " + replace_all(err.str(), "\n\n", "\n")});
+    std::string text;
+    if (error.get_name() == "RequiredError") text = unknown_command(app);
+    if (text.empty()) text = "headgate: " + replace_all(err.str(), "\n\n", "\n");
+    return std::unexpected(Ending{static_cast<int>(control::protocol::Code::usage), text});
   }
   control::protocol::Request& request = invocation.request;
   if (invocation.json && request.command == "show config") request.arguments["json"] = true;

@@ -192,6 +192,15 @@ TEST(ConfigFields, PersistenceIsSetByItsParts) {
             "persistence_colour: there is no such setting");
 }
 
+TEST(ConfigFields, AnUnknownSettingGetsTheNearestKnownOne) {
+  config::Timeouts timeouts;
+  EXPECT_EQ(set_field(timeouts, "udq_s", 3).error().text,
+            "udq_s: there is no such setting; did you mean udp_s?");
+  config::Service service;
+  EXPECT_EQ(set_field(service, "porta", 3).error().text, "porta: there is no such setting")
+      << "the port is no setting of a service that exists";
+}
+
 TEST(ConfigFields, ListsAndNullsAndSwitches) {
   config::Service service;
   ASSERT_TRUE(

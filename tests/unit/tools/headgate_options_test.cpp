@@ -86,7 +86,12 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
             "exit 2: headgate: udp is not NAME=TIME, like udp=300s");
   EXPECT_EQ(request_of("backend edit web x --weight=-1"),
             "exit 2: headgate: -1 is no number from 0 to 4294967295");
-  EXPECT_EQ(request_of("show service").substr(0, 6), "exit 2");
+  EXPECT_EQ(request_of("show service"),
+            "exit 2: headgate: there is no command \"service\"; one of services, backends, "
+            "connections, ports, workers, stats, drops, neighbours, config");
+  EXPECT_EQ(request_of("sho"),
+            "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, "
+            "reload, timeouts, zero, version");
 }
 
 TEST(CommandLine, GlobalOptionsMayStandAnywhere) {
