@@ -46,11 +46,12 @@ class Listing {
     }
     const dataplane::ServiceBlock* block = find_block(call_.state, key_of(service));
     if (block == nullptr || only != nullptr) co_return;
-    co_await removed(of_service(removed_, block->id), to_string(key_of(service)));
+    co_await removed(of_service(removed_, block->id), to_string(key_of(service)),
+                     service.port);
   }
 
   // Of services that are no more.
-  asio::awaitable<void> rest() { co_await removed(removed_, "(deleted)"); }
+  asio::awaitable<void> rest() { co_await removed(removed_, "(deleted)", 0); }
 
   asio::awaitable<void> flush() {
     if (!rows_.empty()) co_await call_.send_rows(std::exchange(rows_, {}));
@@ -71,10 +72,11 @@ class Listing {
     return dataplane::none;
   }
 
-  asio::awaitable<void> removed(std::span<Removed> list, std::string service) {
+  asio::awaitable<void> removed(std::span<Removed> list, std::string service,
+                                uint16_t port) {
     for (Removed& backend : list) {
       if (std::exchange(backend.told, true)) continue;
-      rows_.push_back(removed_backend_row(call_.state, service, backend.row));
+      rows_.push_back(removed_backend_row(call_.state, service, port, backend.row));
       if (rows_.size() == rows_per_piece) co_await flush();
     }
   }

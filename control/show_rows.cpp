@@ -149,11 +149,13 @@ json::object backend_row(const State& state, const config::Service& service,
 }
 
 json::object removed_backend_row(const State& state, std::string_view service,
-                                 const BackendRow& known) {
+                                 uint16_t service_port, const BackendRow& known) {
+  const uint16_t port = known.port.host() == 0 ? service_port : known.port.host();
   json::object row;
   row["service"] = service;
   row["service_name"] = "";
-  row["backend"] = net::endpoint_to_string(known.address, known.port.host());
+  row["backend"] =
+      port == 0 ? net::to_string(known.address) : net::endpoint_to_string(known.address, port);
   row["name"] = "";
   row["mode"] = config::name_of(static_cast<config::Mode>(known.mode));
   row["state"] = "removed";

@@ -31,8 +31,10 @@ namespace headgate::control {
 // `id` is none for a backend that the snapshot does not hold.
 [[nodiscard]] boost::json::object backend_row(const State& state, const config::Service& service,
                                               const config::Backend& backend, uint32_t id);
-// Of a backend that the configuration no longer has; `service` is the text of its service.
+// Of a backend that the configuration no longer has; `service` is the text of its service, and
+// `service_port` that of backends that keep the packet's own, 0 when it is not known.
 [[nodiscard]] boost::json::object removed_backend_row(const State& state, std::string_view service,
+                                                      uint16_t service_port,
                                                       const dataplane::BackendRow& row);
 
 [[nodiscard]] boost::json::object port_row(const PortStatus& port);

@@ -331,6 +331,25 @@ TEST_F(CommandsTest, RemovedBackendsAreShownUntilTheirConnectionsEnd) {
   EXPECT_EQ(rows_.size(), 1U) << "housekeeping gives the id back";
 }
 
+TEST_F(CommandsTest, ARemovedBackendThatKeepsThePacketsPortIsShownWithIt) {
+  ASSERT_EQ(run("service add", R"({"service": "192.0.2.2:81", "mode": "dr"})").code, Code::ok);
+  ASSERT_EQ(run("backend add", R"({"service": "192.0.2.2:81", "backend": "10.0.0.3"})").code,
+            Code::ok);
+  uint32_t hint = 0;
+  const uint32_t id =
+      find_backend_id(machine_.state, *block("192.0.2.2", 81), {ip("10.0.0.3"), 81}, hint);
+  rows(0).backends[dataplane::backend_index(id)].active.add(1);
+  ASSERT_EQ(run("backend delete", R"({"service": "192.0.2.2:81", "backend": "10.0.0.3"})").code,
+            Code::ok);
+  run("show backends", R"({"service": "192.0.2.2:81"})");
+  ASSERT_EQ(rows_.size(), 1U);
+  EXPECT_EQ(rows_[0].at("backend"), "10.0.0.3:81");
+  EXPECT_EQ(rows_[0].at("state"), "removed");
+  ASSERT_EQ(run("service delete", R"({"service": "192.0.2.2:81"})").code, Code::ok);
+  run("show backends");
+  EXPECT_EQ(rows_.back().at("backend"), "10.0.0.3") << "nothing tells the port now";
+}
+
 TEST_F(CommandsTest, DisabledBackendsKeepTheirCounters) {
   uint32_t hint = 0;
   const uint32_t id =
