@@ -144,7 +144,6 @@ struct Timeouts {
   uint32_t tcp_last_ack_s = 30;
   uint32_t tcp_listen_s = 120;
   uint32_t udp_s = 300;
-  uint32_t icmp_s = 60;
 
   bool operator==(const Timeouts&) const = default;
 };

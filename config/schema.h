@@ -159,7 +159,6 @@ struct Schema<Timeouts> {
     f(Key{"tcp_last_ack_s"}, &Timeouts::tcp_last_ack_s, timeout);
     f(Key{"tcp_listen_s"}, &Timeouts::tcp_listen_s, timeout);
     f(Key{"udp_s"}, &Timeouts::udp_s, timeout);
-    f(Key{"icmp_s"}, &Timeouts::icmp_s, timeout);
   }
 };
 

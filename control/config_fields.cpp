@@ -133,9 +133,7 @@ json::value value_json(const T& value, const Codec& codec) {
     return list;
   } else if constexpr (std::same_as<T, bool>) {
     return value;
-  } else if constexpr (std::same_as<Codec, config::FileMode>) {
-    return json::string(codec.format(value));
-  } else if constexpr (std::unsigned_integral<T>) {
+  } else if constexpr (std::unsigned_integral<T> && !std::same_as<Codec, config::FileMode>) {
     return static_cast<uint64_t>(value);
   } else if constexpr (std::same_as<T, std::string>) {
     return json::string(value);

@@ -37,7 +37,7 @@ std::optional<Endpoint> parse_endpoint(std::string_view text) {
   const auto address = net::parse_ip(host);
   const auto port = parse_number<uint16_t>(text.substr(colon + 1));
   if (!address || !port || bracketed != address->is_v6()) return std::nullopt;
-  return Endpoint{*address, *port};
+  return Endpoint{*address, port};
 }
 
 struct Suffixed {
@@ -64,7 +64,7 @@ std::expected<config::Service, Error> parse_mark(std::string_view text) {
         "{} is no firewall mark: write mark:N, mark:N/ipv4 or mark:N/ipv6, N from 1", text)});
   }
   config::Service service;
-  service.firewall_mark = *mark;
+  service.firewall_mark = mark;
   service.family = *family;
   return service;
 }

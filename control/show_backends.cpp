@@ -46,8 +46,7 @@ class Listing {
     }
     const dataplane::ServiceBlock* block = find_block(call_.state, key_of(service));
     if (block == nullptr || only != nullptr) co_return;
-    co_await removed(of_service(removed_, block->id), to_string(key_of(service)),
-                     service.port);
+    co_await removed(of_service(removed_, block->id), to_string(key_of(service)), service.port);
   }
 
   // Of services that are no more.
@@ -72,8 +71,7 @@ class Listing {
     return dataplane::none;
   }
 
-  asio::awaitable<void> removed(std::span<Removed> list, std::string service,
-                                uint16_t port) {
+  asio::awaitable<void> removed(std::span<Removed> list, std::string service, uint16_t port) {
     for (Removed& backend : list) {
       if (std::exchange(backend.told, true)) continue;
       rows_.push_back(removed_backend_row(call_.state, service, port, backend.row));

@@ -21,7 +21,6 @@ namespace headgate::control {
 namespace asio = boost::asio;
 namespace json = boost::json;
 using dataplane::ConnRef;
-using dataplane::Direction;
 using protocol::Status;
 
 namespace {

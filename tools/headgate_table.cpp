@@ -25,6 +25,7 @@ std::string Table::take() {
   std::string text;
   if (!headings_done_) {
     std::vector<std::string> headings;
+    headings.reserve(columns_.size());
     for (const Column& column : columns_)
       headings.push_back(column.heading);
     text += line(headings);

@@ -33,7 +33,7 @@ TEST(Dump, ShowsWhatDiffersFromTheDefault) {
 ports:
   - {name: wan, pci: 01:00.0, twin: {addresses: [192.0.2.2/24]}}
   - {name: raw, vdev: "net_null0,size=64", twin: none}
-timeouts: {udp_s: 300, icmp_s: 5}
+timeouts: {udp_s: 300, tcp_close_s: 5}
 services:
   - {address: 192.0.2.1, port: 80, persistence: {}, backends: [{address: 10.0.0.1, weight: 2}]}
 )");
@@ -46,7 +46,7 @@ services:
     vdev: "net_null0,size=64"
     twin: none
 timeouts:
-  icmp_s: 5
+  tcp_close_s: 5
 services:
   - address: 192.0.2.1
     port: 80

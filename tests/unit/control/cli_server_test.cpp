@@ -135,7 +135,7 @@ class Client {
     while (true) {
       auto frame = decoder_.next();
       if (!frame) return std::nullopt;
-      if (*frame) return std::move(**frame);
+      if (*frame) return std::move(*frame);
       std::array<char, 4096> buffer;
       const ssize_t got = recv(fd_, buffer.data(), buffer.size(), 0);
       if (got <= 0) return std::nullopt;
