@@ -15,6 +15,8 @@ peer=$repository/tests/e2e/peer.py
 gate_driver=af_xdp
 gate_workers=1
 gate_queues=auto
+gate_lan_driver=''     # of the second port, where it is another
+gate_lan_queues=''
 gate_idle=adaptive
 gate_twin_routes=''   # lines for the twin of wan
 gate_more=''          # whole sections
@@ -32,12 +34,12 @@ gate_run_dir() { printf '%s/run' "$testbed_dir"; }
 gate_config() { printf '%s/gate.yaml' "$testbed_dir"; }
 
 port_section() {
-  local name=$1 device=$2 prefix=$3
+  local name=$1 device=$2 prefix=$3 driver=$4 queues=$5
   cat <<YAML
   - name: $name
     interface: $device
-    driver: $gate_driver
-    queues: $gate_queues
+    driver: $driver
+    queues: $queues
     twin:
       addresses: [$prefix.1/24, "$(ipv6_of "$prefix.1")/64"]
 YAML
@@ -56,12 +58,13 @@ memory: {huge_pages: none, max_services: 256, max_backends: 1024}
 connections: {max_ipv4: 65536, max_ipv6: 65536}
 ports:
 YAML
-  port_section wan net0 10.1.0
+  port_section wan net0 10.1.0 "$gate_driver" "$gate_queues"
   if [[ -n $gate_twin_routes ]]; then
     printf '      routes:\n%s\n' "$gate_twin_routes"
   fi
   if ip -n "$testbed_id-gate" link show net1 >/dev/null 2>&1; then
-    port_section lan net1 10.2.0
+    port_section lan net1 10.2.0 "${gate_lan_driver:-$gate_driver}" \
+      "${gate_lan_queues:-$gate_queues}"
   fi
   printf '%s\nservices:\n' "$gate_more"
   cat
@@ -149,6 +152,14 @@ sum_rule_holds_now() {
   [[ $(ask show stats '(.result.in | add) == (.result.out | add)') == true ]]
 }
 
+drops_of() {
+  ask show drops "[.rows[] | select(.verdict == \"$1\") | .count] | add // 0"
+}
+# workers_received COUNT: so many workers took frames from ports, more than those that come anyway.
+workers_received() {
+  is "$(ask show workers '[.rows[] | select(.received > 100)] | length')" "$1"
+}
+
 show_gate() {
   tail -n 15 "$gate_log"
   hg show stats || true
@@ -211,6 +222,14 @@ peer_is() {
   local said
   said=$(on client "$peer" "${@:2}") || return
   is "$said" "$1"
+}
+
+# requests_go_through ADDRESS PORT COUNT: none fails.
+requests_go_through() {
+  on client wrk -t1 -c32 -d60s --timeout 10s -s "$repository/tests/e2e/requests.lua" \
+    "http://$(bracketed "$1"):$2/" -- "$3" >"$testbed_dir/wrk.log"
+  grep -q '^answers [0-9]* failed 0 ' "$testbed_dir/wrk.log" ||
+    { cat "$testbed_dir/wrk.log" && return 1; }
 }
 
 web_fails() {
