@@ -15,6 +15,12 @@
 
 #include "dataplane/snapshot.h"
 
+#ifdef HEADGATE_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
 namespace headgate::control {
 namespace {
 
@@ -142,7 +148,11 @@ RegionMemory& RegionMemory::operator=(RegionMemory&& other) noexcept {
 }
 
 RegionMemory::~RegionMemory() {
-  if (base_ != nullptr) munmap(base_, bytes_);
+  if (base_ != nullptr) {
+    // Free entries and blocks are poisoned; the next mapping at this address is not theirs.
+    ASAN_UNPOISON_MEMORY_REGION(base_, bytes_);
+    munmap(base_, bytes_);
+  }
   if (fd_ >= 0) close(fd_);
 }
 

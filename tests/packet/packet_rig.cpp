@@ -168,6 +168,7 @@ class Session {
     if (op == "table") return table();
     if (op == "totals") return totals();
     if (op == "requests") return requests();
+    if (op == "stop") return stop();
     return {{"error", "unknown op " + op}};
   }
 
@@ -210,6 +211,12 @@ class Session {
     rig_ = std::make_unique<Rig>(options);
     kernel_ = {};
     return {};
+  }
+
+  json::object stop() {
+    const uint32_t lost = rig_->shut_down();
+    rig_.reset();
+    return {{"lost_mbufs", lost}};
   }
 
   json::object configure(const json::object& request) {

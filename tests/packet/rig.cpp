@@ -13,10 +13,7 @@
 #include <rte_ring_elem.h>
 
 #include "dataplane/region_layout.h"
-
-#ifdef HEADGATE_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
+#include "tests/packet/checked_pool.h"
 
 namespace headgate::tests {
 namespace {
@@ -55,8 +52,7 @@ rte_ring* make_ring(uint32_t frames) {
 }
 
 rte_mempool* make_pool(unsigned mbufs) {
-  rte_mempool* pool =
-      rte_pktmbuf_pool_create(new_name("pool").c_str(), mbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+  rte_mempool* pool = make_checked_pool(new_name("pool"), mbufs);
   if (pool == nullptr) fail("no mbuf pool");
   return pool;
 }
@@ -77,21 +73,10 @@ std::vector<uint8_t> bytes_of(const rte_mbuf* mbuf) {
   return bytes;
 }
 
-// AddressSanitizer knows nothing of mbufs. The bytes behind a frame are poisoned by hand, so that a
-// look beyond what was received is caught; only what is extended in place keeps its room: the
-// answer to a neighbour solicitation is eight bytes longer than the shortest question.
-void open_buffer([[maybe_unused]] rte_mbuf* mbuf) {
-#ifdef HEADGATE_ASAN
-  __asan_unpoison_memory_region(mbuf->buf_addr, mbuf->buf_len);
-#endif
-}
-void close_buffer([[maybe_unused]] rte_mbuf* mbuf, [[maybe_unused]] bool may_grow) {
-#ifdef HEADGATE_ASAN
-  const uint32_t used = mbuf->data_off + mbuf->data_len + (may_grow ? 8U : 0U);
-  if (used >= mbuf->buf_len) return;
-  __asan_poison_memory_region(static_cast<uint8_t*>(mbuf->buf_addr) + used, mbuf->buf_len - used);
-#endif
-}
+// The bytes behind a frame are poisoned, so that a look beyond what was received is caught; only
+// what is extended in place keeps its room: the answer to a neighbour solicitation is eight bytes
+// longer than the shortest question.
+constexpr uint32_t solicitation_growth = 8;
 
 bool holds_solicitation(const std::vector<uint8_t>& frame) {
   for (const size_t l2 : {size_t{14}, size_t{18}}) {
@@ -138,6 +123,11 @@ Rig::Rig(const RigOptions& options)
 }
 
 Rig::~Rig() {
+  if (const uint32_t lost = shut_down(); lost != 0) fail(fmt::format("{} buffers lost", lost));
+}
+
+uint32_t Rig::shut_down() {
+  if (pool_ == nullptr) return 0;
   for (const auto& worker : workers_) {
     worker->held.sweep([](const HeldPacket& packet) {
       rte_pktmbuf_free(packet.mbuf);
@@ -158,8 +148,9 @@ Rig::~Rig() {
   rte_ring_free(shared_.neighbour_requests);
   builder_.reset();
   store_.reset();
-  rte_mempool_free(pool_);
-  rte_mempool_free(own_pool_);
+  const uint32_t lost = free_checked_pool(pool_) + free_checked_pool(own_pool_);
+  pool_ = nullptr;
+  return lost;
 }
 
 void Rig::make_tables() {
@@ -328,12 +319,11 @@ rte_mbuf* Rig::mbuf_of(const Frame& frame) {
   for (const uint16_t length : lengths) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_);
     if (mbuf == nullptr) fail("no mbuf left: a leak?");
-    open_buffer(mbuf);
     char* bytes = rte_pktmbuf_append(mbuf, length);
     if (bytes == nullptr || frame.bytes.end() - at < length) fail("frame does not fit its buffers");
     std::copy_n(at, length, bytes);
     at += length;
-    close_buffer(mbuf, holds_solicitation(frame.bytes));
+    close_buffer(mbuf, holds_solicitation(frame.bytes) ? solicitation_growth : 0);
     if (first == nullptr) {
       first = mbuf;
     } else if (rte_pktmbuf_chain(first, mbuf) != 0) {

@@ -77,6 +77,10 @@ class Rig {
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
 
+  // Ends everything and returns how many buffers did not come back: lost. Nothing else may be
+  // called afterwards. The destructor does the same and ends the process if one is lost.
+  [[nodiscard]] uint32_t shut_down();
+
   // Applies a configuration and a kernel state as one snapshot.
   [[nodiscard]] std::expected<uint64_t, std::string> apply(const config::Config& config,
                                                            const control::KernelState& kernel);

@@ -114,9 +114,14 @@ class Rig:
     def __exit__(self, kind, *_):
         if kind is None:
             self.counted_since()
+            self.stop()
 
     def ask(self, **request):
         return self.process.ask(**request)
+
+    def stop(self):
+        """The end: every buffer is back where it came from."""
+        expect(self.ask(op="stop")["lost_mbufs"], 0, "buffers lost")
 
     def configure(self, services=None, kernel=None, **sections):
         """Applies services (a list of dicts), and the kernel's state, two_arm_kernel() at first."""
