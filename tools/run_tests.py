@@ -6,7 +6,8 @@ usage: run_tests.py [--full] [--only PATTERN] [GROUP ...]
 Groups, in this order: lint (format, layout, shell), build, unit, packet, race, e2e, tidy and
 leftovers. unit, packet, race and e2e are the tests that meson knows, by the first part of their
 name, and for e2e every tests/e2e/test_* besides. The race tests run three times: as they are, under
-ThreadSanitizer and under AddressSanitizer.
+ThreadSanitizer and under AddressSanitizer. With --full the packet tests run under AddressSanitizer
+too; their build would cost a usual run about a minute.
 
 What is counted are cases, as the programs report them: GoogleTest's JSON, the summary of Python's
 unittest, or lines `PASS name`, `FAIL name`, `SKIP name reason`. A program that ends badly without a
@@ -271,11 +272,16 @@ class Run:
 
     def packet(self):
         self.run_meson_tests("packet")
+        if not self.full:
+            return
+        names = self.sanitized_targets("packet")
+        if names and self.build("build-asan", names):
+            self.run_meson_tests("packet", "build-asan", "packet asan")
 
     def race(self):
         self.run_meson_tests("race")
         for folder in ("build-tsan", "build-asan"):
-            names = self.sanitized_targets(folder)
+            names = self.sanitized_targets("race")
             if not names or not self.build(folder, names):
                 continue
             # GCC 12's ThreadSanitizer gives up where the kernel randomises addresses further than
@@ -283,11 +289,12 @@ class Run:
             prefix = ["setarch", "--addr-no-randomize"] if folder == "build-tsan" else []
             self.run_meson_tests("race", folder, f"race {folder[6:]}", prefix)
 
-    def sanitized_targets(self, folder):
-        """The programs of the race tests; all builds know the same tests."""
+    def sanitized_targets(self, group):
+        """The programs of a group's tests; all builds know the same tests."""
         build = str(ROOT / "build") + "/"
-        return sorted({part.removeprefix(build) for test in self.meson_tests("race")
-                       for part in test["cmd"] if part.startswith(build)})
+        return sorted({part.removeprefix(build) for test in self.meson_tests(group)
+                       for part in [*test["cmd"], *test["env"].values()]
+                       if part.startswith(build)})
 
     def e2e(self):
         self.run_meson_tests("e2e")
