@@ -53,12 +53,11 @@ std::vector<std::string> texts(const std::vector<config::Error>& errors) {
 
 // The warnings of a normalised configuration, or all its errors as one text, a line each.
 std::expected<std::vector<std::string>, Error> check(const Config& config) {
-  std::vector<config::Error> found = config::validate(config);
-  const auto errors = std::ranges::stable_partition(
-      found, [](const config::Error& e) { return e.severity == config::Severity::warning; });
-  if (errors.empty()) return texts(found);
+  const std::vector<config::Error> found = config::validate(config);
+  if (!config::has_errors(found)) return texts(found);
   std::string text;
-  for (const config::Error& error : errors) {
+  for (const config::Error& error : found) {
+    if (error.severity == config::Severity::warning) continue;
     if (!text.empty()) text += '\n';
     text += to_string(error);
   }

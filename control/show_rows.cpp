@@ -102,7 +102,9 @@ std::vector<BackendRow> removed_backends(const State& state) {
   for_each_backend(state.region, *root, [&](const BackendRow& row) {
     if ((row.flags & dataplane::backend_removed) != 0) rows.push_back(row);
   });
-  std::ranges::stable_sort(rows, {}, &BackendRow::service_id);
+  std::ranges::sort(rows, {}, [](const BackendRow& row) {
+    return std::pair(row.service_id, dataplane::backend_index(row.id));
+  });
   return rows;
 }
 
