@@ -100,7 +100,9 @@ std::expected<int, Error> open_listener(const std::string& path, uint16_t mode) 
       chmod(path.c_str(), mode) == 0 && ::listen(fd, 64) == 0) {
     return fd;
   }
-  Error error = failure(path, std::strerror(errno));
+  Error error = failure(path, fmt::format("no socket can be made: {}; choose another place with "
+                                          "daemon.socket or --socket",
+                                          std::strerror(errno)));
   if (fd >= 0) close(fd);
   return std::unexpected(std::move(error));
 }

@@ -359,6 +359,14 @@ TEST_F(CliServerTest, ASecondServerIsRefusedAndALeftOverSocketIsReplaced) {
   EXPECT_TRUE(CliServer::listen(other_loop, path_, 0660, handle).has_value());
 }
 
+TEST_F(CliServerTest, WhereNoSocketCanBeTheRemedyIsTold) {
+  const auto server = CliServer::listen(loop_, "/nowhere/headgate.sock", 0660, handle);
+  ASSERT_FALSE(server.has_value());
+  EXPECT_EQ(server.error().text,
+            "/nowhere/headgate.sock: no socket can be made: No such file or directory; choose "
+            "another place with daemon.socket or --socket");
+}
+
 TEST_F(CliServerTest, AFileInTheWayIsNotRemoved) {
   const int file = open(path_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   ASSERT_GE(file, 0);
