@@ -134,6 +134,33 @@ stop_gate() {
   return "$status"
 }
 
+# What the daemon changes on the device beneath a port, and has to put back.
+device_state() {
+  ip -n "$testbed_id-gate" -d -json link show dev net0 |
+    jq -c '.[0] | {flags: (.flags - ["NO-CARRIER", "LOWER_UP"] | sort), mtu, promiscuity, allmulti,
+      xdp, address}'
+  ip -n "$testbed_id-gate" address show dev net0 | grep -E 'inet' || true
+  on gate tc qdisc show dev net0
+  on gate cat /proc/sys/net/ipv6/conf/net0/disable_ipv6
+  on gate ethtool -k net0
+}
+# Before the first start.
+remember_device() {
+  device_state >"$testbed_dir/device"
+}
+device_is_fresh() {
+  diff "$testbed_dir/device" <(device_state)
+}
+# Of a daemon on one port that has ended.
+nothing_is_left() {
+  is "$(ip -n "$testbed_id-gate" -json link show | jq -r '.[].ifname' | sort | xargs)" 'lo net0' ||
+    return 1
+  # The lock's file stays, so that two daemons cannot hold different ones.
+  is "$(find "$(gate_run_dir)" -mindepth 1 ! -name headgated.lock 2>/dev/null || true)" '' ||
+    return 1
+  is "$(find /run/dpdk /tmp/dpdk -maxdepth 1 -name "$testbed_id*" 2>/dev/null || true)" ''
+}
+
 hg() {
   "$build_dir/tools/headgate" --socket "$(gate_run_dir)/headgate.sock" --timeout 10s "$@"
 }

@@ -49,34 +49,7 @@ check 'a daemon does not start on a bad file' says 'services[0].port' 1 \
   timeout 20 "$headgated" --config "$bad"
 check 'wrong usage ends with status 2' says --what 2 timeout 20 "$headgated" --what
 
-# ---- what the device beneath looks like
-device_state() {
-  local device=$1
-  ip -n "$testbed_id-gate" -d -json link show dev "$device" |
-    jq -c '.[0] | {flags: (.flags - ["NO-CARRIER", "LOWER_UP"] | sort), mtu, promiscuity, allmulti,
-      xdp, address}'
-  ip -n "$testbed_id-gate" address show dev "$device" | grep -E 'inet' || true
-  on gate tc qdisc show dev "$device"
-  on gate cat "/proc/sys/net/ipv6/conf/$device/disable_ipv6"
-  # Tunnelled and fixed features do not change.
-  on gate ethtool -k "$device"
-}
-interfaces() {
-  ip -n "$testbed_id-gate" -json link show | jq -r '.[].ifname' | sort | xargs
-}
-fresh=$(device_state net0)
-device_is_fresh() {
-  diff <(printf '%s\n' "$fresh") <(device_state net0)
-}
-nothing_is_left() {
-  is "$(interfaces)" 'lo net0' || return 1
-  local files
-  # The lock's file stays, so that two daemons cannot hold different ones.
-  files=$(find "$(gate_run_dir)" -mindepth 1 ! -name headgated.lock 2>/dev/null || true)
-  is "$files" '' || return 1
-  files=$(find /run/dpdk /var/run/dpdk /tmp/dpdk -maxdepth 1 -name "$testbed_id*" 2>/dev/null || true)
-  is "$files" ''
-}
+remember_device
 works() {
   web_is 'rs1 2 rs2 2' "$vip4" 80 4
 }
