@@ -1,5 +1,7 @@
 #include "dataplane/lifetime.h"
 
+#include <algorithm>
+
 #include "dataplane/persistence.h"
 #include "dataplane/tcp_state.h"
 
@@ -90,6 +92,9 @@ void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp
       add_live(worker, connection, change, -change);
     }
     connection.touch(worker.now.tick);
+    if (before.has(ConnFlag::embryonic) && next == ConnState::established) {
+      confirm_template(worker, ref);
+    }
     if (timeout_ticks(worker, after) < timeout_ticks(worker, before)) {
       rearm_sooner(worker, ref, after);
     }
@@ -111,7 +116,9 @@ Tick expiry(const Worker& worker, ConnRef ref) noexcept {
   const Tick seen = connection.last_seen.load(std::memory_order_relaxed);
   if (state.has(ConnFlag::dying)) return worker.now.tick;
   if (connection.kind == EntryKind::persistence) {
-    return seen + template_timeout_ticks(worker, ref);
+    const uint32_t ticks = template_timeout_ticks(worker, ref);
+    const bool gives_way = worker.embryonic_pressure && state.has(ConnFlag::embryonic);
+    return seen + (gives_way ? std::min(ticks, timeout_ticks(worker, state)) : ticks);
   }
   return seen + timeout_ticks(worker, state);
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dataplane/lifetime.h"
+
 namespace headgate::dataplane {
 namespace {
 
@@ -43,7 +45,7 @@ void fill_key(Entry& entry, const Address& client, const Address& vip, net::be16
 }
 
 ConnRef make_template(Worker& worker, const ServiceBlock& service, const TemplateKey& key,
-                      uint32_t backend_id) noexcept {
+                      uint32_t backend_id, bool half_open) noexcept {
   ConnTable& table = worker.connections;
   const ConnRef ref = table.allocate(worker.options.id, key.client.family);
   if (ref.is_none()) return ref;
@@ -58,6 +60,7 @@ ConnRef make_template(Worker& worker, const ServiceBlock& service, const Templat
   entry.service_id = service.id;
   entry.backend_id.store(backend_id, std::memory_order_relaxed);
   entry.last_seen.store(worker.now.tick, std::memory_order_relaxed);
+  if (half_open) entry.set_state(entry.state().with(ConnFlag::embryonic));
   return ref;
 }
 
@@ -91,6 +94,23 @@ Forward forward_of(const ConnTable& table, ConnRef ref) noexcept {
   return {entry.client_ip, entry.vip, entry.vport};
 }
 
+// The service that a connection, which is no template itself, has its template by; or null.
+const ServiceBlock* persistent_service_of(const Worker& worker, ConnRef connection) noexcept {
+  const ConnCommon& entry = worker.connections.common(connection);
+  if (entry.kind == EntryKind::persistence) return nullptr;
+  const Forward forward = forward_of(worker.connections, connection);
+  return service_of_template(worker, forward.vip, entry.protocol, forward.vport);
+}
+
+Hit template_of(const Worker& worker, ConnRef connection) noexcept {
+  const ServiceBlock* service = persistent_service_of(worker, connection);
+  if (service == nullptr) return {};
+  const Forward forward = forward_of(worker.connections, connection);
+  const uint8_t protocol = worker.connections.common(connection).protocol;
+  return find_template(worker.connections,
+                       key_for(*service, forward.client, forward.vip, protocol));
+}
+
 }  // namespace
 
 uint32_t persistent_backend(Worker& worker, const ServiceBlock& service,
@@ -109,12 +129,14 @@ uint32_t persistent_backend(Worker& worker, const ServiceBlock& service,
 uint32_t remember_backend(Worker& worker, const ServiceBlock& service, const Packet& packet,
                           uint32_t backend_id) noexcept {
   const TemplateKey key = key_for(service, packet.source, packet.destination, packet.protocol);
-  const ConnRef ref = make_template(worker, service, key, backend_id);
+  const bool half_open =
+      packet.protocol == net::protocol_tcp && (packet.tcp_flags & net::tcp_syn) != 0;
+  const ConnRef ref = make_template(worker, service, key, backend_id, half_open);
   if (ref.is_none()) return backend_id;
   const PublishResult result =
       worker.connections.publish(worker.options.id, ref, Keys::forward_only);
   if (result.status == PublishStatus::inserted) {
-    worker.wheel.arm(ref, worker.now.tick + service.persistence_ticks);
+    worker.wheel.arm(ref, next_look(worker, ref));
     return backend_id;
   }
   worker.connections.discard(worker.options.id, ref, result.seen);
@@ -128,6 +150,17 @@ uint32_t remember_backend(Worker& worker, const ServiceBlock& service, const Pac
   return entry.backend_id.compare_exchange_strong(current, backend_id) ? backend_id : current;
 }
 
+void confirm_template(Worker& worker, ConnRef connection) noexcept {
+  static constexpr int tries = 4;
+  const Hit hit = template_of(worker, connection);
+  if (hit.is_miss()) return;
+  StateWord state = worker.connections.common(hit.ref).state();
+  for (int i = 0; i < tries && state.is_settled() && state.has(ConnFlag::embryonic); ++i) {
+    const StateWord confirmed = state.without(ConnFlag::embryonic);
+    if (worker.connections.transition(worker.options.id, hit.ref, state, confirmed)) return;
+  }
+}
+
 uint32_t template_timeout_ticks(const Worker& worker, ConnRef ref) noexcept {
   const ConnCommon& entry = worker.connections.common(ref);
   const Forward forward = forward_of(worker.connections, ref);
@@ -138,13 +171,9 @@ uint32_t template_timeout_ticks(const Worker& worker, ConnRef ref) noexcept {
 
 Tick keep_template(Worker& worker, ConnRef ref, Tick end) noexcept {
   const ConnCommon& connection = worker.connections.common(ref);
-  if (connection.kind == EntryKind::persistence) return end;
-  const Forward forward = forward_of(worker.connections, ref);
-  const ServiceBlock* service =
-      service_of_template(worker, forward.vip, connection.protocol, forward.vport);
+  const ServiceBlock* service = persistent_service_of(worker, ref);
   if (service == nullptr) return end;
-  const Hit hit = find_template(
-      worker.connections, key_for(*service, forward.client, forward.vip, connection.protocol));
+  const Hit hit = template_of(worker, ref);
   const uint32_t backend = connection.backend_id.load(std::memory_order_relaxed);
   if (!hit.is_miss()) {
     ConnCommon& entry = worker.connections.common(hit.ref);

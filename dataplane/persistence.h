@@ -5,6 +5,10 @@
 //
 // A template outlives its connections: it expires when neither a new connection nor a look of the
 // timer wheel at a living one has touched it for the persistence time-out.
+//
+// Until a handshake is completed a template counts as half-open itself, against the same quota, and
+// gives way as soon under pressure: else each SYN of a flood would leave one behind for minutes,
+// and they would fill the table that the quota keeps free.
 #pragma once
 
 #include "dataplane/packet.h"
@@ -21,6 +25,9 @@ namespace headgate::dataplane {
 // that of a worker who was first. A full table remembers nothing.
 [[nodiscard]] uint32_t remember_backend(Worker& worker, const ServiceBlock& service,
                                         const Packet& packet, uint32_t backend_id) noexcept;
+
+// A connection has completed its handshake: its template is not of a flood.
+void confirm_template(Worker& worker, ConnRef connection) noexcept;
 
 // Of the template `ref`, by its service as it is now; 0 when that is gone.
 [[nodiscard]] uint32_t template_timeout_ticks(const Worker& worker, ConnRef ref) noexcept;

@@ -223,4 +223,52 @@ def _():
                         (SERVERS, forwarded(frame, to_server_l2(), outer=outer)))
 
 
+def persistent(v, timeout=600):
+    return service(v, 80, "nat", backends=2, persistence={"timeout_s": timeout})
+
+
+@test("a flood of SYNs to a persistent service leaves no templates that fill the table")
+def _():
+    for v in (4, 6):
+        with Rig(capacity=SMALL) as rig:
+            rig.configure([persistent(v)], connections={"embryonic_pressure_timeout_s": 5})
+            for second in range(60):
+                rig.send(CLIENT, *syn_flood(v, 100, first=100 * second))
+                rig.advance(1)
+            table = rig.table()
+            check(table["in_use%d" % v] < SMALL * 0.6, "%s entries in use" % table)
+            check(table["embryonic"] < SMALL * 0.6, "%s embryonic" % table)
+            # It is over: somebody connects, and is remembered.
+            rig.advance(61)
+            expect(len(rig.send(CLIENT, *syn_flood(v, 1, first=9000))), 1, "SYN afterwards")
+
+
+@test("a client that completed a handshake is remembered through a flood")
+def _():
+    with Rig(capacity=SMALL) as rig:
+        rig.configure([persistent(4)], connections={"embryonic_pressure_timeout_s": 5})
+        source = "198.51.100.1"
+        (_, first), = rig.send(CLIENT, packet(source, vip(4), tcp(1000, 80)))
+        rig.send(SERVERS, from_server(4, tcp(8080, 1000, "SA"), to=source, index=server_of(first)))
+        rig.send(CLIENT, packet(source, vip(4), tcp(1000, 80, "A", seq=1001, ack=1)))
+        rig.send(CLIENT, packet(source, vip(4), tcp(1000, 80, "R", seq=1001)))
+        for second in range(60):
+            rig.send(CLIENT, *syn_flood(4, 100, first=100 * second))
+            rig.advance(1)
+        remembered = [c["client"] for c in rig.connections() if c["template"]]
+        check("198.51.100.1:0" in remembered, "the client is forgotten")
+
+
+@test("half-open connections and their templates count once each, and both go")
+def _():
+    with Rig(capacity=SMALL) as rig:
+        rig.configure([persistent(4, 100)])
+        rig.send(CLIENT, *syn_flood(4, 10))
+        expect((rig.table()["in_use4"], rig.table()["embryonic"]), (20, 20), "entries, half-open")
+        rig.advance(61)  # without pressure a template has its time, as in LVS
+        expect((rig.table()["in_use4"], rig.table()["embryonic"]), (10, 10), "entries, half-open")
+        rig.advance(101)
+        expect((rig.table()["in_use4"], rig.table()["embryonic"]), (0, 0), "entries, half-open")
+
+
 main()
