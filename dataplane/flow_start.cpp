@@ -163,7 +163,11 @@ PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet
                            .local = local,
                            .backend_port = backend_port_of(packet, backend),
                            .queue = rss_known ? port->rx_queue : uint16_t{0}};
-    PortCandidates candidates(packet.hash, PortRange{}, reply);
+    const uint32_t pair = mix_hash(address_hash(local) | uint64_t{backend.id} << 32);
+    const bool exhausted = worker.exhausted_pairs.has(pair, worker.now.tick);
+    PortCandidates candidates(
+        packet.hash, PortRange{}, reply,
+        exhausted ? PortCandidates::few_candidates : PortCandidates::max_candidates);
     while (const std::optional<uint16_t> candidate = candidates.next()) {
       fill_keys(worker.connections, ref, packet,
                 {backend.address, local, reply.backend_port, net::be16::from_host(*candidate)});
@@ -176,6 +180,7 @@ PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet
       }
       if (result.seen) return result;
     }
+    worker.exhausted_pairs.add(pair, worker.now.tick);
   }
   return result;
 }

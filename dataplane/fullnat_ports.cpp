@@ -17,12 +17,13 @@ uint32_t stride_for(uint32_t wanted, uint32_t size) noexcept {
 
 }  // namespace
 
-PortCandidates::PortCandidates(uint64_t flow_hash, PortRange range,
-                               const ReplyTuple& reply) noexcept
+PortCandidates::PortCandidates(uint64_t flow_hash, PortRange range, const ReplyTuple& reply,
+                               uint32_t most) noexcept
     : range_(range),
       rss_(reply.rss),
       family_(reply.backend.family),
       queue_(reply.queue),
+      most_(most),
       start_(static_cast<uint32_t>(flow_hash) % range.size()),
       stride_(stride_for(static_cast<uint32_t>(flow_hash >> 32), range.size())),
       place_(start_),
@@ -40,7 +41,7 @@ std::optional<uint16_t> PortCandidates::next() noexcept {
     steps_ = 0;
     place_ = start_;
   }
-  while (given_ < max_candidates && steps_ < range_.size()) {
+  while (given_ < most_ && steps_ < range_.size()) {
     const bool walked_before = steps_ < own_steps_;
     const uint16_t port = step();
     on_own_queue_ = rss_ != nullptr && lands_on_own_queue(port);
@@ -53,7 +54,8 @@ std::optional<uint16_t> PortCandidates::next() noexcept {
 
 std::optional<uint16_t> PortCandidates::next_on_own_queue() noexcept {
   const uint32_t max_steps = std::min(max_own_queue_steps, range_.size());
-  while (given_ < max_own_queue_candidates && steps_ < max_steps) {
+  const uint32_t most = std::min(max_own_queue_candidates, most_ / 2);
+  while (given_ < most && steps_ < max_steps) {
     const uint16_t port = step();
     if (!lands_on_own_queue(port)) continue;
     on_own_queue_ = true;

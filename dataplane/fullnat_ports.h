@@ -10,12 +10,16 @@
 // RSS key and redirection table; then, when those are taken or rare, any.
 //
 // Bounds: with a fraction f of the ports of this (local address, backend) in use a walk fails with
-// probability about f^512: 3·10⁻⁵ at 98 %, one in 170 at 99 %.
+// probability about f^512: 3·10⁻⁵ at 98 %, one in 170 at 99 %. A walk that fails costs hundreds of
+// cache misses, so once one did, those of the same tick are short: whoever takes up all ports of a
+// service must not take up the worker as well with a packet every so often.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
+#include "dataplane/limits.h"
 #include "dataplane/net/address.h"
 #include "dataplane/rss.h"
 
@@ -41,7 +45,8 @@ class PortCandidates {
  public:
   // `flow_hash`: of the client's side of the flow, so that a SYN that is sent again meets the same
   // candidates. With several local addresses use one object each.
-  PortCandidates(uint64_t flow_hash, PortRange range, const ReplyTuple& reply) noexcept;
+  PortCandidates(uint64_t flow_hash, PortRange range, const ReplyTuple& reply,
+                 uint32_t most = max_candidates) noexcept;
 
   // The next port to try (host order), or nothing: give up.
   [[nodiscard]] std::optional<uint16_t> next() noexcept;
@@ -49,6 +54,7 @@ class PortCandidates {
   [[nodiscard]] bool on_own_queue() const noexcept { return on_own_queue_; }
 
   static constexpr uint32_t max_candidates = 512;
+  static constexpr uint32_t few_candidates = 16;
   static constexpr uint32_t max_own_queue_candidates = 64;
   static constexpr uint32_t max_own_queue_steps = 2048;  // ports looked at to find those
 
@@ -61,6 +67,7 @@ class PortCandidates {
   const RssTable* rss_;
   net::Family family_;
   uint16_t queue_;
+  uint32_t most_;           // candidates
   uint32_t base_hash_ = 0;  // of the reply with port 0
   uint32_t start_;
   uint32_t stride_;
@@ -70,6 +77,26 @@ class PortCandidates {
   uint32_t own_steps_ = 0;  // of the first walk, once it is over
   bool own_phase_;
   bool on_own_queue_ = false;
+};
+
+// A worker's memory of the pairs of local address and backend where a whole walk failed of late.
+// Pairs may share a place: the later one is remembered.
+class ExhaustedPairs {
+ public:
+  [[nodiscard]] bool has(uint32_t pair_hash, Tick now) const noexcept {
+    const Pair& pair = pairs_[pair_hash % pairs_.size()];
+    return pair.hash == pair_hash && pair.failed == now;
+  }
+  void add(uint32_t pair_hash, Tick now) noexcept {
+    pairs_[pair_hash % pairs_.size()] = {pair_hash, now};
+  }
+
+ private:
+  struct Pair {
+    uint32_t hash = 0;
+    Tick failed = 0;
+  };
+  std::array<Pair, 64> pairs_{};
 };
 
 }  // namespace headgate::dataplane

@@ -1,6 +1,7 @@
 // Packets that wait until a neighbour's MAC is known. They are finished but for the Ethernet
 // header. Bounded in number, per neighbour and in time; a worker looks through them when a new
-// snapshot arrives or their time is up.
+// snapshot arrives or their time is up. Answers to made-up addresses on link may take half of the
+// room: the rest is for backends and gateways, which are asked for only once something waits.
 #pragma once
 
 #include <array>
@@ -20,6 +21,7 @@ struct HeldPacket {
   uint16_t interface;
   uint16_t l2_length;  // bytes before the IP header
   Verdict verdict;     // when it leaves at last
+  bool configured;     // a backend or gateway; else any address on link
   uint64_t deadline_ns;
 };
 
@@ -30,10 +32,13 @@ class HoldQueue {
   // `first`: nothing else waits for this neighbour, so it has to be asked for. `full`: not taken.
   [[nodiscard]] Result add(const HeldPacket& packet) noexcept {
     uint32_t same = 0;
+    uint32_t others = 0;
     for (uint32_t i = 0; i < count_; ++i) {
       same +=
           packets_[i].interface == packet.interface && packets_[i].neighbour == packet.neighbour;
+      others += !packets_[i].configured;
     }
+    if (!packet.configured && others >= held_packets_unconfigured) return Result::full;
     if (count_ == packets_.size() || same >= held_packets_per_neighbour) return Result::full;
     packets_[count_++] = packet;
     return same == 0 ? Result::first : Result::held;

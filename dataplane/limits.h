@@ -45,8 +45,10 @@ inline constexpr uint32_t tx_buffer_frames = 64;
 // Frames taken from one receive queue at once: enough to hide a cache miss behind the others.
 inline constexpr uint32_t burst_frames = 32;
 
-// Packets of one worker that wait for a neighbour, those for one neighbour, and for how long.
+// Packets of one worker that wait for a neighbour, those for neighbours that are no backend and no
+// gateway, those for one neighbour, and for how long.
 inline constexpr uint32_t held_packets = 256;
+inline constexpr uint32_t held_packets_unconfigured = held_packets / 2;
 inline constexpr uint32_t held_packets_per_neighbour = 16;
 inline constexpr uint64_t hold_time_ms = 3000;
 

@@ -16,8 +16,13 @@ void ask_for_neighbour(Worker& worker, const HeldPacket& packet) noexcept {
 
 void hold(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const Hop& hop,
           Verdict verdict) noexcept {
-  const HeldPacket packet{mbuf,      hop.neighbour, hop.interface,
-                          l2_length, verdict,       worker.now.ns + hold_time_ms * ns_per_ms};
+  const HeldPacket packet{.mbuf = mbuf,
+                          .neighbour = hop.neighbour,
+                          .interface = hop.interface,
+                          .l2_length = l2_length,
+                          .verdict = verdict,
+                          .configured = hop.row != nullptr,
+                          .deadline_ns = worker.now.ns + hold_time_ms * ns_per_ms};
   const HoldQueue::Result result = worker.held.add(packet);
   if (result == HoldQueue::Result::full) {
     return drop(worker, mbuf, Verdict::drop_neighbour_queue_full);

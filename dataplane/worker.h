@@ -15,6 +15,7 @@
 #include "dataplane/conn_table.h"
 #include "dataplane/counters.h"
 #include "dataplane/exception.h"
+#include "dataplane/fullnat_ports.h"
 #include "dataplane/grace.h"
 #include "dataplane/hold_queue.h"
 #include "dataplane/limits.h"
@@ -107,6 +108,7 @@ struct Worker {
   ExceptionRings exception;  // to and from the exception thread
   TimerWheel wheel;
   HoldQueue held;
+  ExhaustedPairs exhausted_pairs;
   Sweep sweep;
   std::unique_ptr<std::byte[], AlignedDelete> scheduler_memory;
   Scheduler scheduler;

@@ -123,15 +123,31 @@ def _():
 @test("256 packets wait in all")
 def _():
     with Rig() as rig:
-        rig.configure([service()])
+        servers = [server(4, i) for i in range(5)]
+        backends = [{"address": "10.2.0.%d" % (100 + i)} for i in range(20)]
+        rig.configure([service(backends=backends)], kernel_without(*servers))
         rig.counted_since()
-        frames = [packet("10.1.0.%d" % (2 + i % 50), vip(4), tcp(1000 + i, 7)) for i in range(500)]
-        rig.send(CLIENT, *frames)
-        counted = rig.counted_since()
-        expect((counted["held_neighbour"], counted["drop_neighbour_queue_full"]), (HELD, 500 - HELD),
-               "held and dropped")
+        rig.send(CLIENT, *[to_vip(4, tcp(1000 + i, 80)) for i in range(500)])
+        rig.expect_counters(received=500, held_neighbour=HELD, drop_neighbour_queue_full=500 - HELD)
         rig.advance(3.5)
         rig.expect_counters(released=HELD, drop_neighbour_timeout=HELD)
+
+
+@test("answers to made-up addresses on link take half of the room: a server is still asked for")
+def _():
+    with Rig() as rig:
+        rig.configure([service()], kernel_without(server(4, 0)))
+        rig.counted_since()
+        frames = [packet("10.1.0.%d" % (2 + i % 250), vip(4), tcp(1000 + i, 7)) for i in range(500)]
+        rig.send(CLIENT, *frames)
+        counted = rig.counted_since()
+        expect((counted["held_neighbour"], counted["drop_neighbour_queue_full"]),
+               (HELD // 2, 500 - HELD // 2), "held and dropped")
+        rig.requests()
+        rig.send(CLIENT, to_vip(4, tcp(1000, 80)))
+        expect(rig.requests(), [(1, server(4, 0))], "neighbours asked for")
+        rig.expect_counters(received=1, held_neighbour=1)
+        expect(len(resolve(rig)), 1, "sent when it is known")
 
 
 @test("a neighbour with a new MAC gets its packets there from the next one on")

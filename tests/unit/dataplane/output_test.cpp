@@ -43,6 +43,7 @@ HeldPacket packet_for(const char* neighbour, uint16_t interface = 0) {
   HeldPacket packet{};
   packet.neighbour = *net::parse_ip(neighbour);
   packet.interface = interface;
+  packet.configured = true;
   return packet;
 }
 
@@ -64,6 +65,18 @@ TEST(HoldQueue, IsBoundedPerNeighbourAndInAll) {
     ASSERT_NE(queue.add(packet_for("10.0.0.2", interface++)), HoldQueue::Result::full);
   }
   EXPECT_EQ(queue.add(packet_for("10.0.0.3")), HoldQueue::Result::full);
+}
+
+TEST(HoldQueue, KeepsRoomForBackendsAndGateways) {
+  HoldQueue queue;
+  HeldPacket stranger = packet_for("10.0.0.1");
+  stranger.configured = false;
+  for (uint32_t i = 0; i < held_packets_unconfigured; ++i) {
+    ASSERT_NE(queue.add(stranger), HoldQueue::Result::full);
+    ++stranger.interface;
+  }
+  EXPECT_EQ(queue.add(stranger), HoldQueue::Result::full);
+  EXPECT_EQ(queue.add(packet_for("10.0.0.2")), HoldQueue::Result::first);
 }
 
 TEST(HoldQueue, SweepsInOrderOfArrivalAndKeepsTheRest) {
