@@ -28,7 +28,8 @@ bool is_control_traffic(const Packet& packet) noexcept {
 }
 
 void to_host(Worker& worker, Packet& packet, uint8_t source_flags) noexcept {
-  if (is_control_traffic(packet)) {
+  if (is_control_traffic(packet) &&
+      worker.control_bucket.take(worker.now.ns, unicast_control_per_second)) {
     return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
   }
   if ((source_flags & address_backend) != 0) {

@@ -45,6 +45,11 @@ inline constexpr uint32_t tx_buffer_frames = 64;
 // Frames taken from one receive queue at once: enough to hide a cache miss behind the others.
 inline constexpr uint32_t burst_frames = 32;
 
+// Unicast packets a second that one worker takes for routing protocols and hands to the kernel
+// before all others. Anybody can send what looks like them; what is beyond shares the way of the
+// rest.
+inline constexpr uint32_t unicast_control_per_second = 10'000;
+
 // Packets of one worker that wait for a neighbour, those for neighbours that are no backend and no
 // gateway, those for one neighbour, and for how long.
 inline constexpr uint32_t held_packets = 256;

@@ -210,6 +210,8 @@ ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* m
   packet.interface = none16;
   packet.l2_length = sizeof(EthernetHeader);
   packet.tcp_flags = 0;
+  packet.source_port = {};  // a fragment has a protocol, but none of these
+  packet.destination_port = {};
   const uint32_t contiguous = mbuf->data_len;
   if (contiguous < sizeof(EthernetHeader)) return dropped(Verdict::drop_truncated);
   auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);

@@ -116,6 +116,7 @@ struct Worker {
   TokenBucket icmp_bucket;
   TokenBucket answer_bucket;
   TokenBucket echo_bucket;
+  TokenBucket control_bucket;
   uint64_t random_state;
   uint16_t ip_id = 0;  // IPv4 id of packets of our own that may be fragmented
   uint64_t last_hold_sweep_ns = 0;

@@ -544,4 +544,29 @@ def _():
 
 
 
+@test("a flood of what looks like BGP does not take all of the first way to the kernel")
+def _():
+    with Rig() as rig:
+        rig.configure([service()])
+        rig.counted_since()
+        for host, source in ((OWN4[0], "198.51.100.66"), (OWN6[0], "2001:db8:c::66")):
+            flood = [packet(source, host, tcp(179, 1024 + i)) for i in range(1500)]
+            classes = [kind for _, kind, _ in rig.send_all(CLIENT, flood)["twin"]]
+            expect((classes.count(0), classes.count(2)), (1000, 500), "first and last class")
+            rig.expect_counters(received=1500, twin_control=1000, twin_not_ours=500)
+            rig.advance(1)
+
+
+@test("a fragment for the host has no ports: it is not taken for BGP after a packet that was")
+def _():
+    with Rig() as rig:
+        rig.configure([service()])
+        bgp = packet("198.51.100.66", OWN4[0], tcp(40000, 179))
+        later = packet("198.51.100.66", OWN4[0], Raw(b"x" * 64), proto=6, frag=2, flags=0)
+        rig.send(CLIENT, *[bgp] * 32)  # wherever a worker keeps a packet, there was one of BGP
+        flows = [to_vip(4, tcp(1000 + i, 80)) for i in range(20)]
+        (_, kind, _), = rig.send_all(CLIENT, [*flows, later])["twin"]
+        expect(kind, 2, "class")
+
+
 main()
