@@ -91,9 +91,10 @@ testbed_begin() {
   esac
 }
 
-# Takes down whatever stands, at any point of its building.
+# testbed_end [STATUS]: takes down whatever stands, at any point of its building, and ends the
+# script. A script with a trap of its own for EXIT calls it there, with the status it saw.
 testbed_end() {
-  local status=$?
+  local status=${1:-$?}
   trap - EXIT
   if [[ -n ${testbed_log_dir:-} && -d $testbed_dir ]]; then
     mkdir -p "$testbed_log_dir"

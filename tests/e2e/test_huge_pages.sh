@@ -14,8 +14,7 @@ testbed_begin one-arm 2
 end_with_pages() {
   local status=$?
   echo "$pages_before" >"$reserve_file"
-  trap testbed_end EXIT
-  exit "$status"
+  testbed_end "$status"
 }
 trap end_with_pages EXIT
 

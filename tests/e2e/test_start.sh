@@ -58,10 +58,8 @@ ip -n "$testbed_id-gate" link add wan type veth peer name other
 check 'a twin whose name is taken: status 1, and what to do' last_line_says twin.name
 ip -n "$testbed_id-gate" link delete wan
 check 'a twin whose name is taken: nothing is left' clean
-mkdir -m 777 "$testbed_dir/user"
 check 'without privileges: status 1, and which are needed' says 'needs root' 1 \
-  on gate timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups \
-  "$headgated" --config "$good" --run-dir "$testbed_dir/user"
+  on gate timeout 60 setpriv --bounding-set -all --inh-caps -all "$headgated" --config "$good"
 
 # ---- SIGTERM
 # Ended by itself, or by the signal's own effect where the daemon has changed nothing yet.
