@@ -121,7 +121,9 @@ testbed_destroy() {
   for name in "${names[@]}"; do
     ip netns delete "$name"
   done
-  rm -rf "${TMPDIR:-/tmp}/$id"
+  # A second SIGTERM ends headgated at once, with DPDK's files still there: whoever interrupts a
+  # script with all its processes has sent the first one.
+  rm -rf "${TMPDIR:-/tmp}/$id" "/run/dpdk/$id"*
   if [[ $id == "$testbed_id" ]]; then testbed_id='' testbed_dir=''; fi
 }
 

@@ -36,6 +36,17 @@ tell() {
   return "$1"
 }
 
+# in_parts PART...: the script once with each as its argument, for a testbed of its own: one ends
+# with its script. Interrupted, it waits for the part to clean up.
+in_parts() {
+  local part status=0
+  trap 'exit 143' TERM INT HUP
+  for part; do
+    "$0" "$part" || status=1
+  done
+  exit "$status"
+}
+
 skip() {
   printf 'SKIP %s %s\n' "$1" "$2"
 }

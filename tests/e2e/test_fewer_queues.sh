@@ -8,12 +8,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/gate.sh
 source "$(dirname "$0")/gate.sh"
 
-if (($# == 0)); then
-  status=0
-  "$0" one-arm || status=1
-  "$0" two-arm || status=1
-  exit "$status"
-fi
+if (($# == 0)); then in_parts one-arm two-arm; fi
 
 gate_workers=2
 if [[ $1 == one-arm ]]; then

@@ -7,13 +7,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/gate.sh
 source "$(dirname "$0")/gate.sh"
 
-# A testbed ends with its script.
-if (($# == 0)); then
-  status=0
-  "$0" one-arm || status=1
-  "$0" two-arm || status=1
-  exit "$status"
-fi
+if (($# == 0)); then in_parts one-arm two-arm; fi
 
 topology=$1
 testbed_begin "$topology" 2

@@ -35,7 +35,7 @@ iperf() {
   fi
 }
 
-tcp_bytes=$((16 << 20))
+tcp_bytes=$((8 << 20))
 # All that was sent was received. An upload stops counting when the client has written enough, with
 # some of it on the way: as much as the windows let out.
 tcp_arrives() {
@@ -47,10 +47,10 @@ tcp_arrives() {
   ((sent >= tcp_bytes && received >= tcp_bytes / 2 && received <= sent))
 }
 
-udp_bytes=$((2 << 20))
+udp_bytes=$((1 << 20))
 # A full queue may drop datagrams, of the kernel's or of ours: half of them is enough here.
 udp_arrives() {
-  iperf "$@" -u -b 40M -l 1200 -n "$udp_bytes" || return
+  iperf "$@" -u -b 20M -l 1200 -n "$udp_bytes" || return
   local packets lost
   packets=$(jq .end.sum.packets "$result")
   lost=$(jq .end.sum.lost_packets "$result")
