@@ -183,6 +183,7 @@ class ServiceChecker {
       const Backend& backend = service_.backends[i];
       if (backend.address.family != Family::none) keys.emplace_back(key_of(backend), i);
       if (backend.name.empty()) continue;
+      check_name_is_no_other_address(backend, i);
       if (const auto [other, fresh] = names.try_emplace(backend.name, i); !fresh) {
         report_.error(of_backend(i, "name"), fmt::format("{} is the name of backends[{}] already",
                                                          backend.name, other->second));
@@ -199,6 +200,16 @@ class ServiceChecker {
                     {of_backend(index, "port"), of_backend(index_before, "port"),
                      of_backend(index, "mode"), path_ + ".port"});
     }
+  }
+
+  // Commands take a name and an address in the same place: one would change another backend.
+  void check_name_is_no_other_address(const Backend& backend, size_t index) {
+    const auto address = net::parse_ip(backend.name);
+    if (!address || *address == backend.address) return;
+    report_.error(
+        of_backend(index, "name"),
+        fmt::format("{} is an address, and not this backend's: give it another name", backend.name),
+        {of_backend(index, "address")});
   }
 
   void check_backend_address(const Backend& backend, size_t index) {

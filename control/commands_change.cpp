@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "config/limits.h"
 #include "config/reader.h"
 #include "control/commands.h"
 #include "control/config_fields.h"
@@ -27,10 +28,17 @@ using protocol::Status;
 
 namespace {
 
+// A reply has a limit (protocol.h): of very many lines it holds the first ones.
 json::array texts(const std::vector<std::string>& lines) {
+  constexpr size_t most = 20000;
   json::array array;
-  for (const std::string& line : lines)
+  for (const std::string& line : lines) {
+    if (array.size() == most) {
+      array.emplace_back(fmt::format("... and {} more", lines.size() - most));
+      break;
+    }
     array.emplace_back(line);
+  }
   return array;
 }
 
@@ -143,6 +151,13 @@ asio::awaitable<Status> backend_drain(Call& call) {
   time.as_configured = !call.arguments.has("deadline_s");
   time.deadline_s = call.arguments.number_or_null("deadline_s");
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  // Ticks wrap: what is too far away would be in the past.
+  if (time.deadline_s.value_or(0) > config::max_timeout_s) {
+    co_return wrong_usage(
+        fmt::format("deadline_s: {} is above {}; none lets connections run to "
+                    "their end",
+                    *time.deadline_s, config::max_timeout_s));
+  }
   uint16_t old_weight = 0;
   if (const auto index = find_service(*call.state.config, service)) {
     const config::Service& its = call.state.config->services[*index];

@@ -174,6 +174,7 @@ asio::awaitable<Status> show_connections(Call& call) {
   const auto client = call.arguments.text_if("client");
   const uint64_t limit = call.arguments.number_if("limit").value_or(UINT32_MAX);
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
+  if (limit == 0) co_return wrong_usage("limit: 0 would show nothing; leave it out to see all");
   const auto filter = make_filter(call.state, service, backend, client);
   if (!filter) co_return refused(filter.error().text);
   uint64_t shown = 0;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <filesystem>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include <CLI/App.hpp>
@@ -129,8 +130,14 @@ class Builder {
 
   // `flags` may hold a negation: "--fallback,!--no-fallback".
   Builder& flag(const std::string& flags, const std::string& key, const std::string& description) {
+    // CLI11 takes --flag=VALUE, and throws what is no ParseError where it makes no number of it.
+    const auto alone = [](const std::string& value) {
+      return value == "true" || value == "false" ? std::string{} : value + ": takes no value";
+    };
     app_->add_flag_function(
-        flags, [r = request_, key](int64_t count) { r->arguments[key] = count > 0; }, description);
+            flags, [r = request_, key](int64_t count) { r->arguments[key] = count > 0; },
+            description)
+        ->check(alone);
     return *this;
   }
 
@@ -248,21 +255,36 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
   return text;
 }
 
-// CLI11 tells that a command is missing where a wrong word stands in its place.
-std::string unknown_command(const CLI::App& app) {
+// CLI11 only tells that a command is missing: which ones there are, and what stands in its place.
+// Empty when it is something else that is missing.
+std::string missing_command(const CLI::App& app) {
   const CLI::App* last = &app;
   while (!last->get_subcommands().empty())
     last = last->get_subcommands().back();
-  // Words fall through to the outermost command.
-  const std::vector<std::string> words = app.remaining(true);
-  const auto word = std::ranges::find_if(words, [](const auto& w) { return !w.starts_with('-'); });
-  if (word == words.end()) return {};
   std::string known;
   for (const CLI::App* command : last->get_subcommands([](const CLI::App*) { return true; })) {
     known += (known.empty() ? "" : ", ") + command->get_name();
   }
   if (known.empty()) return {};
-  return fmt::format("headgate: there is no command \"{}\"; one of {}\n", *word, known);
+  // Words fall through to the outermost command.
+  const std::vector<std::string> words = app.remaining(true);
+  const auto word = std::ranges::find_if(words, [](const auto& w) { return !w.starts_with('-'); });
+  if (word != words.end()) {
+    return fmt::format("headgate: there is no command \"{}\"; one of {}\n", *word, known);
+  }
+  if (!words.empty()) return fmt::format("headgate: there is no option {}\n", words.front());
+  return fmt::format("headgate: a command is missing; one of {}\n", known);
+}
+
+// The daemon has another working directory.
+std::expected<void, std::string> make_absolute(json::value& file) {
+  const std::string name(file.as_string());
+  if (name.empty()) return std::unexpected("the file's name is empty");
+  std::error_code failure;
+  const std::filesystem::path path = std::filesystem::absolute(name, failure);
+  if (failure) return std::unexpected(fmt::format("{}: {}", name, failure.message()));
+  file.emplace_string() = path.string();
+  return {};
 }
 
 }  // namespace
@@ -284,10 +306,16 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
          [&](const std::string& text) {
            const auto seconds = parse_duration(text);
            if (!seconds) throw CLI::ValidationError(seconds.error());
+           constexpr uint64_t longest = 86400;
+           if (*seconds == 0 || *seconds > longest) {
+             throw CLI::ValidationError(text + " is not from 1s to 1d");
+           }
            invocation.timeout = std::chrono::seconds(*seconds);
          },
          "give up when the daemon says nothing for so long (60s)")
       ->type_name("TIME");
+  app.set_version_flag("--version", "headgate " HEADGATE_VERSION,
+                       "version of this program; `version` asks the daemon as well");
   app.footer("Exit status: 0 done, 1 refused by the daemon, 2 wrong usage, 3 daemon not reached.");
   Builder root(app, invocation.request);
   add_show(root);
@@ -302,16 +330,17 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
     const int status = app.exit(error, out, err);
     if (status == 0) return std::unexpected(Ending{0, out.str()});
     std::string text;
-    if (error.get_name() == "RequiredError") text = unknown_command(app);
+    if (error.get_name() == "RequiredError") text = missing_command(app);
     if (text.empty()) text = "headgate: " + replace_all(err.str(), "\n\n", "\n");
     return std::unexpected(Ending{static_cast<int>(control::protocol::Code::usage), text});
   }
   control::protocol::Request& request = invocation.request;
   if (invocation.json && request.command == "show config") request.arguments["json"] = true;
-  // The daemon has another working directory.
   if (json::value* file = request.arguments.if_contains("file")) {
-    const std::filesystem::path path(std::string(file->as_string()));
-    file->emplace_string() = std::filesystem::absolute(path).string();
+    if (auto done = make_absolute(*file); !done) {
+      return std::unexpected(Ending{static_cast<int>(control::protocol::Code::usage),
+                                    fmt::format("headgate: {}\n", done.error())});
+    }
   }
   return invocation;
 }

@@ -248,7 +248,11 @@ std::string print_change(const Status& status, Format /*format*/) {
     if (line.is_string()) text += fmt::format("  {}\n", line.as_string().c_str());
   }
   for (const json::value& line : array_of(status.result, "warnings")) {
-    if (line.is_string()) text += fmt::format("warning: {}\n", line.as_string().c_str());
+    if (!line.is_string()) continue;
+    // What comes from a file has the word behind its place: FILE:LINE:COLUMN: warning: ...
+    const std::string_view warning = line.as_string();
+    const bool says_so = warning.find("warning: ") != std::string_view::npos;
+    text += fmt::format("{}{}\n", says_so ? "" : "warning: ", warning);
   }
   return text;
 }

@@ -37,14 +37,14 @@ on_each_service() {
   local service third first
   for service in "${services[@]}"; do
     if [[ $service == *4 ]]; then third=$third4 first=$first4; else third=$third6 first=$first6; fi
-    "$1" "$service" "$third" "$first"
+    "$1" "$service" "$third" "$first" || return
   done
 }
 add_third() { hg backend add "$1" "$2" --weight 2; }
 drain_first() { hg backend drain "$1" "$3"; }
 delete_first() { hg backend delete "$1" "$3"; }
 change_weights() {
-  hg backend edit "$1" "$2" --weight 5
+  hg backend edit "$1" "$2" --weight 5 || return
   hg service edit "$1" --scheduler wrr
 }
 
@@ -61,12 +61,12 @@ all_are_used() {
 # One round of changes; the file puts back what the commands did.
 change_everything() {
   local scheduler=$1
-  on_each_service add_third
+  on_each_service add_third || return
   if ((rounds == 0)); then wait_for 20 all_are_used; else sleep 0.2; fi
-  on_each_service drain_first
+  on_each_service drain_first || return
   sleep 0.2
-  on_each_service delete_first
-  on_each_service change_weights
+  on_each_service delete_first || return
+  on_each_service change_weights || return
   sleep 0.2
   sed -i "s/scheduler: .*/scheduler: $scheduler/" "$(gate_config)"
   hg reload

@@ -86,7 +86,7 @@ check 'with backends it does' says 'forwarding.local_addresses' 1 \
 check 'nothing else has changed' says '10.1.0.80:82/tcp removed' 0 hg reload
 
 # ---- usage
-check 'no command' says 'subcommand' 2 hg
+check 'no command' says 'one of show, service' 2 hg
 check 'an unknown command' says 'no command "sho"; one of show, service' 2 hg sho
 check 'a missing argument' says service 2 hg service add
 check 'a number that is none' says 'x is no number' 2 hg show connections --limit x

@@ -246,6 +246,16 @@ TEST(ValidateServices, BackendsAreListedOnce) {
                   "already"));
 }
 
+TEST(ValidateServices, ABackendIsNotNamedLikeAnother) {
+  EXPECT_THAT(service_problems("address: 192.0.2.1, port: 80, mode: nat, backends: "
+                               "[{address: 10.0.0.1}, {address: 10.0.0.2, name: 10.0.0.1}]"),
+              ElementsAre("t.yaml:3:105: services[0].backends[1].name: 10.0.0.1 is an address, and "
+                          "not this backend's: give it another name"));
+  EXPECT_THAT(service_problems("address: 192.0.2.1, port: 80, mode: nat, backends: "
+                               "[{address: 10.0.0.1, name: 10.0.0.1}]"),
+              IsEmpty());
+}
+
 TEST(ValidateServices, OnlyIpipCarriesOneFamilyInTheOther) {
   const auto with_mode = [](std::string_view mode) {
     return service_problems(

@@ -1,4 +1,10 @@
 // Commands that change something: what workers see of it, and what is refused.
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "control/log.h"
 #include "tests/unit/control/commands_fixture.h"
 
 namespace headgate::control {
@@ -115,6 +121,18 @@ TEST_F(CommandsTest, DrainTellsWhatIsLeftAndSetsTheDeadline) {
   EXPECT_EQ(rows_.at(1).at("state"), "up");
 }
 
+TEST_F(CommandsTest, ADeadlineTooFarAwayIsRefused) {
+  // Ticks wrap: this one used to be in the past, and cut all connections at once.
+  const Status status =
+      run("backend drain", R"({"service": "web", "backend": "one", "deadline_s": 2147472000})");
+  EXPECT_EQ(status.code, Code::usage);
+  EXPECT_NE(status.message.find("2147472000 is above 604800"), std::string::npos) << status.message;
+  EXPECT_EQ(weights("192.0.2.1", 80), (std::vector<uint32_t>{5, 1}));
+  EXPECT_EQ(
+      run("backend drain", R"({"service": "web", "backend": "one", "deadline_s": 604800})").code,
+      Code::ok);
+}
+
 TEST_F(CommandsTest, ReloadAppliesTheFileAsOneSnapshot) {
   write_file(R"(
 ports:
@@ -144,6 +162,37 @@ TEST_F(CommandsTest, ABadFileChangesNothingAndSaysWhy) {
   EXPECT_NE(status.message.find("headgate.yaml:2:"), std::string::npos) << status.message;
   EXPECT_NE(status.message.find("headgate.yaml:3:"), std::string::npos) << status.message;
   EXPECT_EQ(machine_.state.store.generation(), 1U);
+}
+
+TEST_F(CommandsTest, AFileWithVeryManyMistakesHasABoundedAnswer) {
+  std::string text = "ports:\n  - {name: wan, interface: eth0}\n";
+  for (int i = 0; i < 1500; ++i)
+    text += fmt::format("colour{}: red\n", i);
+  write_file(text);
+  std::vector<std::string> logged;
+  Log::get().set_sink([&](std::string_view line) { logged.emplace_back(line); });
+  const Status status = run("reload");
+  Log::get().set_sink({});
+  EXPECT_EQ(status.code, Code::refused);
+  EXPECT_EQ(std::ranges::count(status.message, '\n'), 1001) << "1000 mistakes between two lines";
+  EXPECT_NE(status.message.find("... and 500 more; `headgated --check "), std::string::npos);
+  // The first line may be one that the log has just had.
+  ASSERT_GE(logged.size(), 100U);
+  EXPECT_LE(logged.size(), 101U);
+  EXPECT_NE(logged.back().find("... and 902 more"), std::string::npos) << logged.back();
+}
+
+// A pipe that nobody writes to used to keep every later change, and SIGTERM, waiting without end.
+TEST_F(CommandsTest, APipeIsNoFileToReload) {
+  const std::string pipe = directory_ + "/pipe.yaml";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const std::string arguments = R"({"file": ")" + pipe + "\"}";
+  const Status status = run("reload", arguments.c_str());
+  EXPECT_EQ(status.code, Code::refused);
+  EXPECT_NE(status.message.find("is no ordinary file"), std::string::npos) << status.message;
+  EXPECT_EQ(run("reload", R"({"file": "/dev/zero"})").code, Code::refused);
+  EXPECT_NE(run("reload", R"({"file": "/"})").message.find("is a directory"), std::string::npos);
+  remove(pipe.c_str());
 }
 
 TEST_F(CommandsTest, WhatNeedsARestartIsNotReloaded) {

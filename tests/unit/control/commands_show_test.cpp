@@ -210,6 +210,7 @@ TEST_F(CommandsTest, UnknownCommandsAndArgumentsAreUsageErrors) {
   EXPECT_EQ(run("service delete").message, "service: is missing");
   EXPECT_EQ(run("service delete", R"({"service": 5})").code, Code::usage);
   EXPECT_EQ(run("show connections", R"({"limit": -1})").code, Code::usage);
+  EXPECT_EQ(run("show connections", R"({"limit": 0})").code, Code::usage);
   EXPECT_EQ(run("backend edit", R"({"service": "web", "backend": "one"})").code, Code::usage);
 }
 

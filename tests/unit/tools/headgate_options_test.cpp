@@ -78,8 +78,12 @@ TEST(CommandLine, OptionsOfServicesAndBackendsAreTyped) {
 TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
   EXPECT_EQ(request_of("backend add web"), "exit 2: headgate: backend is required");
   EXPECT_EQ(request_of("service add"), "exit 2: headgate: service is required");
-  EXPECT_EQ(request_of("show"), "exit 2: headgate: A subcommand is required");
-  EXPECT_EQ(request_of(""), "exit 2: headgate: A subcommand is required");
+  EXPECT_EQ(request_of("backend"),
+            "exit 2: headgate: a command is missing; one of add, edit, delete, drain");
+  EXPECT_EQ(request_of(""),
+            "exit 2: headgate: a command is missing; one of show, service, backend, reload, "
+            "timeouts, zero, version");
+  EXPECT_EQ(request_of("--bogus"), "exit 2: headgate: there is no option --bogus");
   EXPECT_EQ(request_of("backend drain web x --deadline soon"),
             "exit 2: headgate: soon is no time; write 30s, 5m, 2h or 1d");
   EXPECT_EQ(request_of("timeouts set udp"),
@@ -92,6 +96,30 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
   EXPECT_EQ(request_of("sho"),
             "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, "
             "reload, timeouts, zero, version");
+}
+
+TEST(CommandLine, WhatCli11WouldThrowEndsAsWrongUsage) {
+  EXPECT_EQ(request_of("service edit web --fallback=maybe"),
+            "exit 2: headgate: --fallback: maybe: takes no value");
+  EXPECT_EQ(request_of("service edit web --no-fallback=x").substr(0, 6), "exit 2");
+  EXPECT_EQ(request_of("show drops --all=x --json=y").substr(0, 6), "exit 2");
+  const auto empty_file = parse({"reload", ""}, "");
+  ASSERT_FALSE(empty_file.has_value());
+  EXPECT_EQ(empty_file.error().exit_status, 2);
+  EXPECT_EQ(empty_file.error().text, "headgate: the file's name is empty\n");
+}
+
+TEST(CommandLine, TheTimeOutHasBounds) {
+  EXPECT_EQ(request_of("version --timeout 0"), "exit 2: headgate: 0 is not from 1s to 1d");
+  EXPECT_EQ(request_of("version --timeout 2d"), "exit 2: headgate: 2d is not from 1s to 1d");
+  EXPECT_EQ(parse(words("version --timeout 1d"), "")->timeout, std::chrono::hours(24));
+}
+
+TEST(CommandLine, TheVersionNeedsNoDaemon) {
+  const auto version = parse({"--version"}, "");
+  ASSERT_FALSE(version.has_value());
+  EXPECT_EQ(version.error().exit_status, 0);
+  EXPECT_TRUE(version.error().text.starts_with("headgate ")) << version.error().text;
 }
 
 TEST(CommandLine, GlobalOptionsMayStandAnywhere) {

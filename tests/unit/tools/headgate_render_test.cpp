@@ -107,11 +107,12 @@ TEST(Render, ChangesListWhatWasDone) {
   EXPECT_EQ(render("backend edit",
                    {"",
                     R"({"generation": 5, "changes": ["backend 10.0.0.1:80 of web: weight 1 -> 5"],
-                        "warnings": ["services[0]: x"]})",
+                        "warnings": ["services[0]: x", "a.yaml:1:2: warning: y"]})",
                     "generation 5 is in force"}),
             "generation 5 is in force\n"
             "  backend 10.0.0.1:80 of web: weight 1 -> 5\n"
-            "warning: services[0]: x\n");
+            "warning: services[0]: x\n"
+            "a.yaml:1:2: warning: y\n");
 }
 
 TEST(Render, TimeoutsAreNamedAsTheyAreSet) {
