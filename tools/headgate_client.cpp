@@ -66,8 +66,8 @@ std::expected<void, std::string> Connection::open() {
     case ENOENT:
     case ECONNREFUSED:
       return std::unexpected(
-          failure("no daemon listens here; start headgated (systemctl start headgate, or "
-                  "headgated --config FILE), or name its socket with --socket"));
+          failure("no daemon listens here; start headgated (headgated --config FILE), or name its "
+                  "socket with --socket"));
     case EACCES:
       return std::unexpected(
           failure("permission denied; run as root or as a member of the "
