@@ -277,6 +277,7 @@ hold_vips() {
 
 start_servers() {
   local name
+  export PEER_PORTS=$testbed_dir/ports
   for name in "${server_names[@]}"; do
     start_web "$name"
     start_udp_echo "$name" 5353

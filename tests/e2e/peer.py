@@ -9,7 +9,8 @@ usage:
                                        100 ms; says who answers, and ends well on SIGTERM
   peer.py upload ADDRESS PORT MIB      sends random bytes and compares the digest
   peer.py udp ADDRESS PORT COUNT [SIZE [SOURCE_PORT]]
-                                       so many datagrams, each from a port of its own
+                                       so many datagrams, each from a port of its own: one that no
+                                       run has used, where $PEER_PORTS names a file that counts
   peer.py announce DEVICE ADDRESS      a gratuitous ARP, as after a change of the network card
   peer.py ping ADDRESS COUNT           echo requests; fails unless each gets exactly one answer
 
@@ -17,6 +18,7 @@ Who answered how often is printed as "rs1 10 rs2 10".
 """
 
 import collections
+import fcntl
 import hashlib
 import os
 import select
@@ -162,13 +164,28 @@ def upload(address, port, mebibytes):
 # ---- datagrams
 
 
-def udp(address, port, count, size="32", source_port="0"):
+def unused_ports(count):
+    """The first of so many. What the kernel picks may be that of a connection of just before."""
+    counter = os.environ.get("PEER_PORTS")
+    if not counter:
+        return None
+    with open(counter, "a+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        first = int(file.read() or "2000")
+        file.truncate(0)
+        file.write(str(first + count))
+    return first
+
+
+def udp(address, port, count, size="32", source_port=None):
     names = []
+    first = None if source_port else unused_ports(int(count))
     for number in range(int(count)):
         payload = f"{number} ".encode().ljust(int(size), b"x")
         with socket.socket(family_of(address), socket.SOCK_DGRAM) as client:
             client.settimeout(PATIENCE_S)
-            client.bind(("", int(source_port)))
+            client.bind(("", first + number if first else int(source_port or 0)))
             client.connect((address, int(port)))
             client.send(payload)
             try:
