@@ -391,7 +391,8 @@ void Daemon::run_loop() {
 
 // What is under way on the loop is ended while everything that it refers to is still there.
 void Daemon::stop() {
-  signals_.clear();  // a second signal ends the process at once
+  // A second SIGTERM changes nothing; a second SIGINT ends the process at once.
+  signals_.remove(SIGINT);
   server_.reset();
   feed_.reset();
   const auto deadline = std::chrono::steady_clock::now() + stop_patience;

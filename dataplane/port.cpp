@@ -26,6 +26,12 @@ namespace headgate::dataplane {
 namespace {
 
 constexpr uint16_t no_port = 0xffff;
+
+// For devices without an address (rings): locally administered, by the port's number.
+net::MacAddress local_mac(uint16_t id) {
+  return {{0x02, 0x68, 0x67, 0, static_cast<uint8_t>(id >> 8), static_cast<uint8_t>(id)}};
+}
+
 constexpr uint16_t default_descriptors = 1024;
 constexpr uint16_t af_xdp_descriptors = 2048;  // the driver fills so many whatever one asks for
 constexpr uint16_t af_packet_max_queues = 16;
@@ -219,6 +225,7 @@ std::expected<void, Error> Port::read_capabilities() {
   if (code == 0) code = rte_eth_macaddr_get(id_, &mac);
   if (code != 0) return std::unexpected(port_error(options_, "does not describe itself", code));
   std::memcpy(mac_.bytes.data(), mac.addr_bytes, mac_.bytes.size());
+  if (mac_.is_zero()) mac_ = local_mac(id_);
   socket_ = std::max(rte_eth_dev_socket_id(id_), 0);
   max_rx_queues_ = std::max<uint16_t>(info.max_rx_queues, 1);
   max_tx_queues_ = std::max<uint16_t>(info.max_tx_queues, 1);

@@ -70,8 +70,8 @@ std::expected<void, std::string> Connection::open() {
                   "socket with --socket"));
     case EACCES:
       return std::unexpected(
-          failure("permission denied; run as root or as a member of the "
-                  "socket's group"));
+          failure("permission denied; run as root, or as a member of the socket's group, which "
+                  "chgrp gives it"));
     case EAGAIN:
       return std::unexpected(failure("the daemon takes no connections; is it overloaded?"));
     default:

@@ -85,7 +85,8 @@ done
 start_gate
 kill -TERM "$gate_pid"
 kill -TERM "$gate_pid" 2>/dev/null || true
-check_here 'SIGTERM twice: it ends' ended
+check_here 'SIGTERM twice: it ends as after one' ended
+check 'SIGTERM twice: nothing is left' clean
 start_gate
 check_gate 'SIGTERM twice: it starts again' web_is 'rs1 2 rs2 2' "$vip4" 80 4
 check_here 'SIGTERM twice: clean end of the next one' stop_gate

@@ -3,9 +3,11 @@
 #include "dataplane/port.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -389,6 +391,98 @@ TEST(RawVdev, IsOpenedByItsArguments) {
   rte_pktmbuf_free(mbuf);
   null->reset();
   EXPECT_EQ(rte_mempool_avail_count(pool->get()), 4095U);
+}
+
+// Opens a vdev, starts it with one queue and closes it again.
+std::unique_ptr<Port> started_vdev(const std::string& arguments, Pool& pool) {
+  auto opened = Port::open({.name = "test", .kind = PortKind::vdev, .device = arguments});
+  EXPECT_TRUE(opened) << opened.error().text();
+  if (!opened) return nullptr;
+  const PortLimits limits[] = {(*opened)->limits()};
+  auto made = make_pool({.name = "raw " + arguments.substr(0, arguments.find(',')),
+                         .mbufs = 4095,
+                         .buffer_size = (*opened)->buffer_size()});
+  EXPECT_TRUE(made) << made.error().text();
+  pool = std::move(*made);
+  const auto started = (*opened)->start(plan_queues(1, limits).ports[0], pool.get());
+  EXPECT_TRUE(started) << started.error().text();
+  return std::move(*opened);
+}
+
+rte_mbuf* frame_of(Pool& pool, uint16_t bytes) {
+  rte_mbuf* mbuf = rte_pktmbuf_alloc(pool.get());
+  if (mbuf != nullptr) std::memset(rte_pktmbuf_append(mbuf, bytes), 0x5a, bytes);
+  return mbuf;
+}
+
+TEST(RawVdev, ARingGivesBackWhatItGotAndHasAMacOfItsOwn) {
+  need_eal();
+  Pool pool;
+  const auto port = started_vdev("net_ring0", pool);
+  ASSERT_TRUE(port);
+  EXPECT_FALSE(port->mac().is_zero());
+  EXPECT_FALSE(port->mac().is_multicast());
+  rte_mbuf* mbuf = frame_of(pool, 70);
+  ASSERT_EQ(rte_eth_tx_burst(port->id(), 0, &mbuf, 1), 1);
+  rte_mbuf* back = nullptr;
+  ASSERT_EQ(rte_eth_rx_burst(port->id(), 0, &back, 1), 1);
+  EXPECT_EQ(back, mbuf);
+  rte_pktmbuf_free(back);
+}
+
+TEST(RawVdev, APcapFileTakesWhatIsSent) {
+  need_eal();
+  const std::string file = testing::TempDir() + "/headgate-" + std::to_string(getpid()) + ".pcap";
+  Pool pool;
+  {
+    const auto port = started_vdev("net_pcap0,tx_pcap=" + file, pool);
+    ASSERT_TRUE(port);
+    rte_mbuf* mbuf = frame_of(pool, 70);
+    ASSERT_EQ(rte_eth_tx_burst(port->id(), 0, &mbuf, 1), 1);
+  }
+  // The file's header of 24 bytes, the frame's of 16, and the frame (pcap-savefile(5)).
+  EXPECT_EQ(std::filesystem::file_size(file), 24U + 16 + 70);
+  std::filesystem::remove(file);
+}
+
+// Sends until a frame gets through: the two ends agree on the connection in the background.
+bool passes_frames(const Port& from, const Port& to, Pool& pool) {
+  return eventually([&] {
+    rte_mbuf* mbuf = frame_of(pool, 70);
+    if (rte_eth_tx_burst(from.id(), 0, &mbuf, 1) == 0) rte_pktmbuf_free(mbuf);
+    rte_mbuf* got = nullptr;
+    if (rte_eth_rx_burst(to.id(), 0, &got, 1) == 0) return false;
+    const bool whole = got->pkt_len == 70;
+    rte_pktmbuf_free(got);
+    return whole;
+  });
+}
+
+// Both ends of a cable that is shared memory.
+void expect_a_cable(const std::string& one_end, const std::string& other_end) {
+  need_eal();
+  Pool pool;
+  Pool other_pool;
+  const auto port = started_vdev(one_end, pool);
+  ASSERT_TRUE(port);
+  const auto other = started_vdev(other_end, other_pool);
+  ASSERT_TRUE(other);
+  EXPECT_TRUE(passes_frames(*port, *other, pool));
+  EXPECT_TRUE(passes_frames(*other, *port, other_pool));
+}
+
+std::string socket_path() {
+  return testing::TempDir() + "/headgate-" + std::to_string(getpid());
+}
+
+TEST(RawVdev, MemifConnectsTwoPorts) {
+  const std::string socket = ",socket-abstract=no,socket=" + socket_path() + ".memif";
+  expect_a_cable("net_memif0,role=server" + socket, "net_memif1,role=client" + socket);
+}
+
+TEST(RawVdev, VirtioUserConnectsToVhostUser) {
+  const std::string socket = socket_path() + ".vhost";
+  expect_a_cable("net_vhost0,iface=" + socket, "net_virtio_user0,path=" + socket);
 }
 
 TEST(RawVdev, UnknownOnesAreAnError) {
