@@ -8,10 +8,6 @@
 namespace headgate::dataplane {
 namespace {
 
-bool is_past(Tick tick, Tick now) noexcept {
-  return static_cast<int32_t>(now - tick) >= 0;
-}
-
 // What a connection in this state adds to the live counts.
 struct Live {
   int32_t active;

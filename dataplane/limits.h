@@ -10,6 +10,9 @@ namespace headgate::dataplane {
 // start. Ticks are compared by their signed difference, so they may wrap.
 using Tick = uint32_t;
 inline constexpr uint32_t ticks_per_second = 4;
+[[nodiscard]] constexpr bool is_past(Tick tick, Tick now) noexcept {
+  return static_cast<int32_t>(now - tick) >= 0;
+}
 
 // Workers are numbered from 0; an entry names its owner in eight bits.
 inline constexpr uint32_t max_workers = 128;

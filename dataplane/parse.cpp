@@ -109,7 +109,10 @@ ParseResult parse_ipv4(Packet& packet, uint32_t contiguous) noexcept {
       !trim_to(packet.mbuf, uint32_t{packet.l2_length} + packet.l3_length)) {
     return dropped(Verdict::drop_truncated);
   }
-  if (net::checksum_fold(net::checksum_add(0, {packet.l3, header_length})) != 0xffff) {
+  const uint64_t sum = header_length == sizeof(Ipv4Header)
+                           ? net::checksum_of_20_bytes(packet.l3)
+                           : net::checksum_add(0, {packet.l3, header_length});
+  if (net::checksum_fold(sum) != 0xffff) {
     return dropped(Verdict::drop_ip_checksum);
   }
   packet.source = ip.source;

@@ -172,12 +172,10 @@ void decrement_ttl(Packet& packet) noexcept {
     return;
   }
   net::Ipv4Header& ip = packet.ipv4();
-  net::ChecksumDelta delta;
-  const std::array<uint8_t, 2> before{ip.ttl, ip.protocol};
   --ip.ttl;
-  const std::array<uint8_t, 2> after{ip.ttl, ip.protocol};
-  delta.replace(before, after);
-  ip.checksum = delta.apply(ip.checksum);
+  // RFC 1624, equation 3, with m' = m - 0x0100: ~m + m' is that, whatever m was.
+  const auto less = static_cast<uint16_t>(~net::be16::from_host(0x0100).raw());
+  ip.checksum = net::checksum_finish(uint64_t{static_cast<uint16_t>(~ip.checksum.raw())} + less);
 }
 
 bool encapsulate(Packet& packet, const net::IpAddress& source, const net::IpAddress& destination,

@@ -7,10 +7,6 @@ namespace {
 
 constexpr uint32_t entries_per_turn = 512;
 
-bool is_past(Tick tick, Tick now) noexcept {
-  return static_cast<int32_t>(now - tick) >= 0;
-}
-
 void begin_when_due(Worker& worker) noexcept {
   Sweep& sweep = worker.sweep;
   const uint32_t serial = worker.root->sweep_serial;

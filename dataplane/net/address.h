@@ -19,7 +19,21 @@ enum class Family : uint8_t { none = 0, ipv4 = 4, ipv6 = 6 };
 struct MacAddress {
   std::array<uint8_t, 6> bytes{};
 
-  constexpr bool operator==(const MacAddress&) const noexcept = default;
+  // By two loads: compilers call memcmp for six bytes.
+  constexpr bool operator==(const MacAddress& other) const noexcept {
+    if consteval {
+      return bytes == other.bytes;
+    }
+    uint32_t mine;
+    uint32_t theirs;
+    uint16_t my_rest;
+    uint16_t their_rest;
+    std::memcpy(&mine, bytes.data(), 4);
+    std::memcpy(&theirs, other.bytes.data(), 4);
+    std::memcpy(&my_rest, bytes.data() + 4, 2);
+    std::memcpy(&their_rest, other.bytes.data() + 4, 2);
+    return ((mine ^ theirs) | static_cast<uint32_t>(my_rest ^ their_rest)) == 0;
+  }
   constexpr auto operator<=>(const MacAddress&) const noexcept = default;
   [[nodiscard]] constexpr bool is_multicast() const noexcept { return (bytes[0] & 1) != 0; }
   [[nodiscard]] constexpr bool is_zero() const noexcept { return *this == MacAddress{}; }

@@ -3,6 +3,7 @@
 // does not care about byte order as long as every operand has the same, so nothing is swapped here.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -33,11 +34,17 @@ namespace headgate::net {
   return sum;
 }
 
+// The sum over an IPv4 header without options.
+[[nodiscard]] inline uint64_t checksum_of_20_bytes(const uint8_t* at) noexcept {
+  std::array<uint32_t, 5> words;
+  std::memcpy(words.data(), at, sizeof(words));
+  return uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
+}
+
 // Folds the carries in: the 16-bit one's-complement sum, not inverted.
 [[nodiscard]] inline uint16_t checksum_fold(uint64_t sum) noexcept {
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<uint16_t>(sum);
