@@ -9,8 +9,7 @@ With a budget it takes up no new file once so many seconds are over, and says ho
 what changed last comes first, so nothing stays unseen for long.
 
 A file that passed is not looked at again until it, anything it includes, its flags, .clang-tidy or
-clang-tidy itself changes: the key of the cache is a hash of the preprocessed source with its
-comments (NOLINT is one). The cache is $XDG_CACHE_HOME/headgate-tidy, by default under ~/.cache; it
+clang-tidy itself changes. The cache is $XDG_CACHE_HOME/headgate-tidy, by default under ~/.cache; it
 can be removed at any time.
 """
 
@@ -55,38 +54,56 @@ def arguments_for_clang(command):
     return arguments
 
 
-def key_of(entry, common):
-    """Nothing when it does not preprocess: clang-tidy will say why."""
-    command = [*entry["arguments"][:-1], "-w", "-E", "-C", entry["file"]]
-    result = subprocess.run(command, cwd=entry["directory"], capture_output=True, check=False)
-    if result.returncode != 0:
-        return None
-    parts = [common, " ".join(command).encode(), result.stdout]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+class Keys:
+    """What a file's verdict depends on: a hash of it and all that it includes, as ninja knows from the
+    last build, and of its flags. Nothing for a file that was never built."""
+
+    def __init__(self, build, common):
+        self.build, self.common = Path(build), common
+        listing = subprocess.run(["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True,
+                                 check=False).stdout
+        blocks = (block.splitlines() for block in listing.split("\n\n"))
+        self.includes = {lines[0].split(": #deps")[0]: [line.strip() for line in lines[1:]]
+                         for lines in blocks if lines and "(VALID)" in lines[0]}
+        self.hashes = {}
+
+    def content(self, name):
+        if name not in self.hashes:
+            self.hashes[name] = hashlib.sha256((self.build / name).read_bytes()).digest()
+        return self.hashes[name]
+
+    def of(self, entry):
+        names = self.includes.get(entry["output"])
+        try:
+            contents = [self.content(name) for name in names or []]
+        except OSError:
+            return None
+        flags = " ".join(entry["arguments"]).encode()
+        return hashlib.sha256(b"\0".join([self.common, flags, *contents])).hexdigest() if names else None
 
 
 def is_ours(output, root):
     """Whether a finding lies in our source. The analyzer follows calls into templates of libraries, and
     what it takes for a mistake there (in Asio's coroutines, in CLI11's functions) nobody here can mend."""
-    findings = re.findall(r"^(/\S+?):\d+:\d+: (?:error|warning): (.*)$", output, re.MULTILINE)
-    return not findings or any(path.startswith(f"{root}/") or "[clang-diagnostic-" in text
+    findings = re.findall(r"^(\S+?):\d+:\d+: (?:error|warning): (.*)$", output, re.MULTILINE)
+    return not findings or any(path.startswith((f"{root}/", ".")) or "[clang-diagnostic-" in text
                                for path, text in findings)
 
 
 class Tidy:
-    def __init__(self, root, database, budget):
+    def __init__(self, root, build, database, budget):
         self.root, self.database = root, database
         self.deadline = time.monotonic() + budget
         self.cache = cache_folder()
         version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
         settings = [path for path in root.rglob(".clang-tidy") if "build" not in path.parts]
-        self.common = version + b"".join(path.read_bytes() for path in sorted(settings))
+        self.keys = Keys(build, version + b"".join(path.read_bytes() for path in sorted(settings)))
 
     def examine(self, entry):
         """The file's name, what became of it, and what is wrong with it."""
         name = os.path.relpath(entry["file"], self.root)
         started = time.monotonic()
-        key = key_of(entry, self.common)
+        key = self.keys.of(entry)
         if key and (self.cache / key).exists():
             os.utime(self.cache / key)
             return name, "unchanged", ""
@@ -120,7 +137,8 @@ def entries_of(build, wanted):
             continue
         arguments = [CLANG, *arguments_for_clang(entry["command"]), path]
         entries.setdefault(
-            path, {"directory": entry["directory"], "file": path, "arguments": arguments})
+            path, {"directory": entry["directory"], "file": path, "arguments": arguments,
+                   "output": entry["output"]})
     missing = [path for path in wanted if path not in entries]
     if missing:
         sys.exit("tidy.py: in no build target: " + " ".join(missing))
@@ -154,7 +172,7 @@ def main():
     with (TemporaryDirectory(prefix="headgate-tidy-") as database,
           ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool):
         (Path(database) / "compile_commands.json").write_text(json.dumps(entries))
-        tidy = Tidy(root, database, arguments.budget)
+        tidy = Tidy(root, arguments.build, database, arguments.budget)
         for name, outcome, wrong in pool.map(tidy.examine, entries):
             bad += bool(wrong)
             left += outcome == "left"

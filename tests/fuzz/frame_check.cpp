@@ -46,7 +46,7 @@ struct Parts {
 
 std::optional<Parts> parts_of_ipv4(Bytes packet) {
   if (packet.size() < 20 || packet[0] >> 4 != 4) return std::nullopt;
-  const size_t header = (packet[0] & 15U) * 4;
+  const size_t header = (packet[0] & size_t{15}) * 4;
   const size_t total = word(packet, 2);
   if (header < 20 || total < header || packet.size() < total) return std::nullopt;
   return Parts{.header = packet.first(header),
@@ -69,7 +69,7 @@ std::optional<Parts> parts_of_ipv6(Bytes packet) {
               .exact = packet.size() == total};
   while (parts.protocol == 0 || parts.protocol == 43 || parts.protocol == 60) {
     if (parts.payload.size() < 8) return std::nullopt;
-    const size_t length = (parts.payload[1] + 1U) * 8;
+    const size_t length = (parts.payload[1] + size_t{1}) * 8;
     if (parts.payload.size() < length) return std::nullopt;
     parts.protocol = parts.payload[0];
     parts.payload = parts.payload.subspan(length);
