@@ -12,7 +12,6 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
-#include "dataplane/region_layout.h"
 #include "tests/packet/checked_pool.h"
 
 namespace headgate::tests {
@@ -20,9 +19,6 @@ namespace {
 
 using namespace headgate::dataplane;
 
-constexpr uint32_t max_services = 256;
-constexpr uint32_t max_backends = 1024;
-constexpr uint64_t snapshot_bytes = 64 << 20;
 constexpr unsigned pool_mbufs = 4095;
 constexpr unsigned ring_frames = 1024;
 constexpr uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
@@ -31,12 +27,6 @@ static_assert(start_ns % ns_per_tick == 0);
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "rig: %s\n", what.c_str());
   std::exit(2);
-}
-
-template <typename T, typename E>
-T must(std::expected<T, E> value, const char* what) {
-  if (!value) fail(what);
-  return std::move(*value);
 }
 
 // Names of rings, pools and ports are unique in the process.
@@ -111,15 +101,24 @@ void start_dpdk_for_tests() {
 Rig::Rig(const RigOptions& options)
     : options_(options), pool_(make_pool(pool_mbufs)), own_pool_(make_pool(options.own_mbufs)) {
   set_time(start_ns);
-  make_tables();
   if (RssTable::usable(options.rss_key, options.rss_table)) {
     rss_ = std::make_unique<RssTable>(options.rss_key, options.rss_table);
   }
   for (const RigPort& port : options.ports)
     make_port(port);
-  builder_ = std::make_unique<control::SnapshotBuilder>(*arena_, *store_, *counters_, interfaces());
-  for (uint32_t i = 0; i < options.workers; ++i)
-    make_worker(i);
+  WorldOptions world;
+  world.workers = options.workers;
+  world.capacity_v4 = options.capacity_v4;
+  world.capacity_v6 = options.capacity_v6;
+  world.start_tick = options.start_tick;
+  world.twin_frames = options.twin_frames;
+  world.own_pool = own_pool_;
+  world.interfaces = interfaces();
+  world_ = std::make_unique<World>(world);
+  for (const auto& worker : world_->workers) {
+    for (Port& port : ports_)
+      attach_port(*worker, port);
+  }
 }
 
 Rig::~Rig() {
@@ -128,14 +127,7 @@ Rig::~Rig() {
 
 uint32_t Rig::shut_down() {
   if (pool_ == nullptr) return 0;
-  for (const auto& worker : workers_) {
-    worker->held.sweep([](const HeldPacket& packet) {
-      rte_pktmbuf_free(packet.mbuf);
-      return true;
-    });
-  }
-  workers_.clear();
-  rings_.clear();
+  world_.reset();
   for (const Port& port : ports_) {
     rte_eth_dev_stop(port.id);
     rte_eth_dev_close(port.id);
@@ -145,50 +137,9 @@ uint32_t Rig::shut_down() {
       free_ring(queue.handoff);
     }
   }
-  rte_ring_free(shared_.neighbour_requests);
-  builder_.reset();
-  store_.reset();
   const uint32_t lost = free_checked_pool(pool_) + free_checked_pool(own_pool_);
   pool_ = nullptr;
   return lost;
-}
-
-void Rig::make_tables() {
-  const ConnTableLimits limits{.capacity4 = options_.capacity_v4,
-                               .capacity6 = options_.capacity_v6,
-                               .workers = options_.workers,
-                               .other_actors = 1};
-  const RegionLimits region_limits{.workers = options_.workers,
-                                   .max_services = max_services,
-                                   .max_backends = max_backends,
-                                   .reserved = 0,
-                                   .snapshot_bytes = snapshot_bytes,
-                                   .connection_bytes = ConnTable::bytes_needed(limits)};
-  memory_ = std::make_unique<control::RegionMemory>(
-      must(control::RegionMemory::create(region_limits, control::RegionPages::plain), "no region"));
-  grace_ = std::make_unique<GracePeriod>(options_.workers + 1);
-  const RegionHeader& header = memory_->header();
-  connections_ = std::make_unique<ConnTable>(must(
-      ConnTable::create({region().base() + header.connections.offset, header.connections.bytes},
-                        limits, HashSeed{{1, 2, 3, 4, 5, 6, 7, 8}}, *grace_),
-      "no connection table"));
-  arena_ = std::make_unique<control::BlockArena>(region(), header.snapshot,
-                                                 control::BlockArena::Freed::overwrite);
-  store_ = std::make_unique<control::SnapshotStore>(region(), *arena_, *grace_);
-  counters_ = std::make_unique<control::CounterView>(region());
-
-  shared_.region = region();
-  shared_.published = &memory_->header().published;
-  shared_.connections = connections_.get();
-  shared_.grace = grace_.get();
-  shared_.services = service_shared(region());
-  shared_.mempool = own_pool_;
-  shared_.neighbour_requests = rte_ring_create_elem(
-      new_name("asks").c_str(), sizeof(NeighbourRequest), ring_frames, 0, RING_F_EXACT_SZ);
-  shared_.scheduler_limits = {max_services, max_backends};
-  for (uint32_t i = 0; i < options_.workers; ++i) {
-    shared_.counters.push_back(counter_rows(region(), i));
-  }
 }
 
 void Rig::make_port(const RigPort& options) {
@@ -231,23 +182,6 @@ std::vector<Interface> Rig::interfaces() const {
   return list;
 }
 
-void Rig::make_worker(uint32_t id) {
-  WorkerOptions worker_options;
-  worker_options.id = id;
-  worker_options.worker_count = options_.workers;
-  worker_options.seed = id + 1;
-  worker_options.start_tick = options_.start_tick;
-  auto worker = std::make_unique<Worker>(worker_options, shared_);
-  for (Port& port : ports_)
-    attach_port(*worker, port);
-  static uint16_t number = 0;
-  rings_.push_back(must(make_exception_rings(number++, 0, options_.twin_frames), "no rings"));
-  worker->exception = *rings_.back();
-  shared_.workers.push_back(worker.get());
-  grace_->online(id);
-  workers_.push_back(std::move(worker));
-}
-
 void Rig::attach_port(Worker& worker, Port& port) {
   const uint32_t id = worker.options.id;
   const auto count = static_cast<uint32_t>(port.queues.size());
@@ -266,20 +200,11 @@ void Rig::attach_port(Worker& worker, Port& port) {
 
 std::expected<uint64_t, std::string> Rig::apply(const config::Config& config,
                                                 const control::KernelState& kernel) {
-  config_ = config;
-  kernel_ = kernel;
-  control::SnapshotChange change;
-  change.config = &config_;
-  change.settings = true;
-  change.all_services = true;
-  change.kernel = &kernel_;
-  change.kernel_parts = {.links = true, .routes = true, .neighbours = true};
-  change.now = now_.tick;
-  auto generation = builder_->apply(change);
-  if (!generation) return std::unexpected(generation.error().text);
+  auto generation = world_->apply(config, kernel, now_.tick);
+  if (!generation) return generation;
   turn_all();
-  store_->poll();
-  return *generation;
+  world_->store->poll();
+  return generation;
 }
 
 Output Rig::settle(uint32_t turns) {
@@ -292,18 +217,18 @@ Output Rig::settle(uint32_t turns) {
 }
 
 void Rig::reclaim() {
-  for (int looks = 0; looks < 4 && !builder_->reclaimable(); ++looks)
+  for (int looks = 0; looks < 4 && !world_->builder->reclaimable(); ++looks)
     turn_all();
   control::SnapshotChange change;
   change.reclaim = true;
   change.now = now_.tick;
-  if (!builder_->apply(change)) fail("ids are not given back");
+  if (!world_->builder->apply(change)) fail("ids are not given back");
   turn_all();
-  store_->poll();
+  world_->store->poll();
 }
 
 void Rig::turn(uint32_t worker) {
-  worker_turn(*workers_[worker], now_);
+  worker_turn(*world_->workers[worker], now_);
 }
 
 void Rig::turn_all() {
@@ -353,7 +278,7 @@ Output Rig::inject(uint16_t port, const std::vector<Frame>& frames, uint32_t wor
 Output Rig::inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker) {
   rte_mbuf* mbuf = mbuf_of(frame);
   mbuf->port = ports_[port].id;
-  if (rte_ring_enqueue(workers_[worker]->exception.from_twin, mbuf) != 0) fail("ring full");
+  if (rte_ring_enqueue(world_->workers[worker]->exception.from_twin, mbuf) != 0) fail("ring full");
   Output output;
   turn(worker);
   collect(output);
@@ -373,7 +298,7 @@ Output Rig::advance_ms(uint64_t ms) {
     turn_all();
     collect(output);
   }
-  store_->poll();
+  world_->store->poll();
   return output;
 }
 
@@ -386,16 +311,16 @@ Output Rig::jump_ms(uint64_t ms) {
   do {
     turn_all();
     collect(output);
-  } while (std::ranges::any_of(workers_, is_late));
+  } while (std::ranges::any_of(world_->workers, is_late));
   turn_all();
-  store_->poll();
+  world_->store->poll();
   return output;
 }
 
 void Rig::collect(Output& output) {
   for (uint32_t i = 0; i < options_.workers; ++i) {
     const auto waits = [&](const Port& port) {
-      const WorkerPort& mine = workers_[i]->ports[port.id];
+      const WorkerPort& mine = world_->workers[i]->ports[port.id];
       return mine.handoff_in != nullptr && rte_ring_count(mine.handoff_in) != 0;
     };
     if (std::ranges::any_of(ports_, waits)) turn(i);
@@ -410,7 +335,7 @@ void Rig::collect(Output& output) {
       }
     }
   }
-  for (const auto& worker : workers_) {
+  for (const auto& worker : world_->workers) {
     for (uint32_t c = 0; c < twin_class_count; ++c) {
       while (rte_ring_dequeue(worker->exception.to_twin[c], &entry) == 0) {
         auto* mbuf = static_cast<rte_mbuf*>(entry);
@@ -426,7 +351,7 @@ void Rig::collect(Output& output) {
 std::string Rig::sum_rule_violation() const {
   uint64_t in = 0;
   uint64_t out = 0;
-  for (const CounterRows& rows : shared_.counters) {
+  for (const CounterRows& rows : world_->shared.counters) {
     const WorkerCounters& row = *rows.worker;
     in += row.received.get() + row.from_twin.get() + row.originated.get() + row.released.get();
     for (const Counter& verdict : row.verdicts)
@@ -438,7 +363,7 @@ std::string Rig::sum_rule_violation() const {
 std::vector<NeighbourRequest> Rig::neighbour_requests() {
   std::vector<NeighbourRequest> requests;
   NeighbourRequest request;
-  while (rte_ring_dequeue_elem(shared_.neighbour_requests, &request, sizeof(request)) == 0) {
+  while (rte_ring_dequeue_elem(world_->shared.neighbour_requests, &request, sizeof(request)) == 0) {
     requests.push_back(request);
   }
   return requests;
@@ -446,7 +371,7 @@ std::vector<NeighbourRequest> Rig::neighbour_requests() {
 
 uint32_t Rig::held() const {
   uint32_t count = 0;
-  for (const auto& worker : workers_)
+  for (const auto& worker : world_->workers)
     count += worker->held.size();
   return count;
 }

@@ -12,13 +12,11 @@
 #include <rte_mbuf.h>
 
 #include "config/model.h"
-#include "control/block_arena.h"
 #include "control/counter_view.h"
 #include "control/kernel_state.h"
-#include "control/region_memory.h"
 #include "control/snapshot_builder.h"
-#include "control/snapshot_store.h"
 #include "dataplane/worker.h"
+#include "tests/support/world.h"
 
 namespace headgate::tests {
 
@@ -97,12 +95,12 @@ class Rig {
   // Gives back the ids of removed backends that no connection refers to.
   void reclaim();
 
-  [[nodiscard]] const dataplane::ConnTable& connections() const { return *connections_; }
-  [[nodiscard]] const control::CounterView& counters() const { return *counters_; }
-  [[nodiscard]] const control::SnapshotBuilder& builder() const { return *builder_; }
+  [[nodiscard]] const dataplane::ConnTable& connections() const { return *world_->connections; }
+  [[nodiscard]] const control::CounterView& counters() const { return *world_->counters; }
+  [[nodiscard]] const control::SnapshotBuilder& builder() const { return *world_->builder; }
   [[nodiscard]] dataplane::Tick tick() const { return now_.tick; }
-  [[nodiscard]] dataplane::RegionView region() const { return memory_->view(); }
-  [[nodiscard]] const dataplane::SnapshotRoot* root() const { return store_->current(); }
+  [[nodiscard]] dataplane::RegionView region() const { return world_->region(); }
+  [[nodiscard]] const dataplane::SnapshotRoot* root() const { return world_->store->current(); }
 
   // received + from_twin + originated + released == sum of verdicts, over all workers, with the
   // packets still held counted once. Empty when it holds, else both sides in words.
@@ -125,9 +123,7 @@ class Rig {
     std::vector<Queue> queues;
   };
 
-  void make_tables();
   void make_port(const RigPort& options);
-  void make_worker(uint32_t id);
   void attach_port(dataplane::Worker& worker, Port& port);
   [[nodiscard]] std::vector<dataplane::Interface> interfaces() const;
   [[nodiscard]] rte_mbuf* mbuf_of(const Frame& frame);
@@ -140,20 +136,9 @@ class Rig {
   rte_mempool* pool_ = nullptr;      // of received frames
   rte_mempool* own_pool_ = nullptr;  // of the workers' own
   std::vector<Port> ports_;
-  std::unique_ptr<control::RegionMemory> memory_;
-  std::unique_ptr<dataplane::GracePeriod> grace_;
-  std::unique_ptr<dataplane::ConnTable> connections_;
-  std::unique_ptr<control::BlockArena> arena_;
-  std::unique_ptr<control::SnapshotStore> store_;
-  std::unique_ptr<control::CounterView> counters_;
-  std::unique_ptr<control::SnapshotBuilder> builder_;
   std::unique_ptr<dataplane::RssTable> rss_;
-  dataplane::SharedState shared_;
-  std::vector<dataplane::ExceptionRingsPtr> rings_;
-  std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+  std::unique_ptr<World> world_;
   dataplane::Moment now_;
-  config::Config config_;
-  control::KernelState kernel_;
 };
 
 // Starts DPDK without huge pages and devices; once per process.

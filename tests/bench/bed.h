@@ -1,0 +1,89 @@
+// One benchmark's set-up: two generator ports (clients' side, servers' side), a world with a
+// service for the case, and the turns of its workers. Time is the real clock's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/bench/generator.h"
+#include "tests/support/world.h"
+
+namespace headgate::bench {
+
+struct BedOptions {
+  uint32_t workers = 1;
+  uint32_t capacity_v4 = 65536;
+  uint32_t capacity_v6 = 1024;
+  std::string mode = "dr";
+  bool v6 = false;
+  std::string protocol = "tcp";
+  uint16_t frame_bytes = 60;
+  uint32_t backends = 16;     // of the service
+  uint32_t services = 1;      // the case's, and others that get nothing
+  uint32_t all_backends = 0;  // more of them, shared out to the other services
+  uint32_t local_addresses = 1;
+  uint32_t timeout_s = 0;  // of UDP and of half-open TCP connections; 0: the default
+  control::RegionPages pages = control::RegionPages::automatic;
+};
+
+// Buffers of all queues and those on their way.
+[[nodiscard]] rte_mempool* make_bench_pool(uint32_t workers);
+
+class Bed {
+ public:
+  Bed(const BedOptions& options, rte_mempool* pool, rte_mempool* own_pool);
+  ~Bed();
+  Bed(const Bed&) = delete;
+  Bed& operator=(const Bed&) = delete;
+
+  // Sets up flows 0..count-1, in shuffled order, each to ESTABLISHED where it is TCP's; on one
+  // worker, or every worker its own part. With `learned` remembers how servers see them.
+  void establish(uint64_t flows, std::vector<Learned>* learned = nullptr);
+
+  uint32_t turn(uint32_t worker) {
+    return dataplane::worker_turn(world_->worker(worker), dataplane::moment_now(start_ns_));
+  }
+  // A change of the configuration that replaces blocks and a root: of a backend's weight.
+  void swap_snapshot();
+
+  [[nodiscard]] Source& clients(uint32_t worker) { return *clients_[worker]; }
+  [[nodiscard]] Source& servers(uint32_t worker) { return *servers_[worker]; }
+  [[nodiscard]] Sink& to_clients(uint32_t worker) { return *to_clients_[worker]; }
+  [[nodiscard]] Sink& to_servers(uint32_t worker) { return *to_servers_[worker]; }
+  [[nodiscard]] const FrameWriter& requests() const { return requests_; }
+  [[nodiscard]] const FrameWriter& openings() const { return openings_; }
+  // SYNs from clients that the flows do not come from.
+  [[nodiscard]] const FrameWriter& floods() const { return floods_; }
+  [[nodiscard]] const FrameWriter& replies() const { return replies_; }
+  [[nodiscard]] uint16_t client_port() const { return client_port_; }
+  [[nodiscard]] uint16_t server_port() const { return server_port_; }
+  [[nodiscard]] tests::World& world() { return *world_; }
+  [[nodiscard]] uint64_t in_use() const;
+  // Packets that got another verdict than `sent_*`, over all workers, in words; empty: none.
+  [[nodiscard]] std::string not_sent() const;
+
+ private:
+  [[nodiscard]] FlowShape shape(uint8_t tcp_flags) const;
+  void write_config();
+  void establish_on(uint32_t worker, uint64_t first, uint64_t flows, std::vector<Learned>* learned);
+
+  BedOptions options_;
+  uint64_t start_ns_;
+  uint32_t swaps_ = 0;
+  config::Config config_;
+  std::vector<std::unique_ptr<Source>> clients_;
+  std::vector<std::unique_ptr<Source>> servers_;
+  std::vector<std::unique_ptr<Sink>> to_clients_;
+  std::vector<std::unique_ptr<Sink>> to_servers_;
+  uint16_t client_port_ = 0;
+  uint16_t server_port_ = 0;
+  FrameWriter requests_;  // of flows that are there: ACK
+  FrameWriter openings_;  // SYN
+  FrameWriter floods_;
+  FrameWriter replies_;
+  std::unique_ptr<tests::World> world_;
+};
+
+}  // namespace headgate::bench

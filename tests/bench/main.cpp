@@ -1,0 +1,102 @@
+// headgate's packet path against the clock. docs/performance.md says what is measured and how,
+// tools/bench.sh runs it.
+#include <cstdio>
+#include <fstream>
+#include <thread>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "dataplane/eal.h"
+#include "tests/bench/cases.h"
+#include "tests/bench/report.h"
+
+namespace headgate::bench {
+namespace {
+
+struct Options {
+  bool full = false;
+  bool list = false;
+  bool plain_pages = false;
+  std::string only;
+  std::string json_file;
+  RunOptions run;
+};
+
+bool is_wanted(const Case& one, const Options& options) {
+  if (!options.only.empty()) return one.name.find(options.only) != std::string::npos;
+  return options.full || !one.full_only;
+}
+
+int run(const Options& options) {
+  rte_mempool* pool = make_bench_pool(2);
+  rte_mempool* own_pool = make_bench_pool(1);
+  std::vector<Result> results;
+  bool wrong = false;
+  print_head();
+  for (const Case& one : all_cases()) {
+    if (!is_wanted(one, options)) continue;
+    results.push_back(run_case(one, options.run, pool, own_pool));
+    print_row(results.back());
+    wrong |= !results.back().mistake.empty();
+  }
+  rte_mempool_free(pool);
+  rte_mempool_free(own_pool);
+  if (!options.json_file.empty()) std::ofstream(options.json_file) << to_json(results) << "\n";
+  return wrong || results.empty() ? 1 : 0;
+}
+
+int start(const Options& options) {
+  dataplane::EalOptions eal_options;
+  eal_options.program = "headgate_bench";
+  eal_options.file_prefix = fmt::format("hg-bench-{}", getpid());
+  eal_options.memory_mb = 64;
+  if (options.plain_pages) eal_options.huge_pages = dataplane::HugePages::none;
+  const auto eal = dataplane::Eal::start(eal_options);
+  if (!eal) {
+    fmt::print(stderr, "headgate_bench: {}\n", eal.error().text());
+    return 2;
+  }
+  fmt::print("{}\n", eal->notice());
+  int status = 2;
+  std::thread([&] {
+    const auto thread =
+        dataplane::RegisteredThread::enter("bench", dataplane::usable_cores().back());
+    if (thread) {
+      status = run(options);
+    } else {
+      fmt::print(stderr, "headgate_bench: {}\n", thread.error().text());
+    }
+  }).join();
+  return status;
+}
+
+void list_cases() {
+  for (const Case& one : all_cases())
+    fmt::print("{}{}\n", one.name, one.full_only ? "   (--full)" : "");
+}
+
+}  // namespace
+}  // namespace headgate::bench
+
+int main(int argc, char** argv) {
+  using namespace headgate::bench;
+  Options options;
+  CLI::App app("Times headgate's packet path.", "headgate_bench");
+  app.add_flag("--full", options.full, "the whole matrix");
+  app.add_flag("--list", options.list, "names of the cases");
+  app.add_flag("--plain-pages", options.plain_pages, "no huge pages, even if there are any");
+  app.add_option("--only", options.only, "cases whose name contains this");
+  app.add_option("--json", options.json_file, "results as JSON, to this file");
+  app.add_option("--slices", options.run.slices.count, "measured slices of each case");
+  app.add_option("--packets", options.run.slices.packets, "packets of a slice");
+  app.add_option("--seconds", options.run.fresh_seconds, "of new flows, after settling");
+  CLI11_PARSE(app, argc, argv);
+  if (options.list) {
+    list_cases();
+    return 0;
+  }
+  if (options.plain_pages) options.run.pages = headgate::control::RegionPages::plain;
+  return start(options);
+}

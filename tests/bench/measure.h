@@ -1,0 +1,61 @@
+// Times slices of work: of the case and of the floor in turn, so that a machine that is slower for
+// a while is slower for both.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/bench/bed.h"
+
+namespace headgate::bench {
+
+// Cycles a burst took, in steps of an eighth of an octave.
+class BurstTimes {
+ public:
+  void add(uint64_t cycles) { ++counts_[index_of(cycles)]; }
+  void add(const BurstTimes& other);
+  // The time that `share` of the bursts did not exceed, in ns.
+  [[nodiscard]] double quantile(double share) const;
+
+ private:
+  static constexpr size_t steps = 8;
+  static uint32_t index_of(uint64_t cycles);
+  std::array<uint64_t, 64 * steps> counts_{};
+};
+
+struct Spread {
+  double median = 0;
+  double least = 0;
+  double most = 0;
+};
+[[nodiscard]] Spread spread_of(std::vector<double> values);
+
+struct Result {
+  std::string name;
+  uint64_t packets = 0;  // of the case, measured
+  Spread ns;             // per packet
+  Spread floor_ns;
+  double p50_ns = 0;  // per burst
+  double p99_ns = 0;
+  double max_ns = 0;
+  uint64_t verified = 0;          // sampled frames that were checked
+  uint64_t connection_bytes = 0;  // of one connection
+  std::string remark;
+  std::string mistake;  // what went wrong; empty: nothing
+};
+
+[[nodiscard]] double tsc_ns();  // of one cycle
+
+struct Slices {
+  uint32_t count = 15;
+  uint32_t packets = 200'000;  // of each
+};
+
+// Turns of one worker until its generator has made so many packets. `between` is called every 1024
+// turns.
+double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, BurstTimes* times);
+// What the machine could do at best: receive, touch the header, swap the MACs, send.
+double time_floor(uint16_t port, Source& source, uint64_t packets);
+
+}  // namespace headgate::bench

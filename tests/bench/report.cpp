@@ -1,0 +1,57 @@
+#include "tests/bench/report.h"
+
+#include <cstdio>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+namespace headgate::bench {
+namespace {
+
+namespace json = boost::json;
+
+json::object spread_json(const Spread& spread) {
+  return {{"median", spread.median}, {"min", spread.least}, {"max", spread.most}};
+}
+
+json::object row_json(const Result& r) {
+  return {{"case", r.name},
+          {"packets", r.packets},
+          {"packets_per_second", 1e9 / r.ns.median},
+          {"ns_per_packet", spread_json(r.ns)},
+          {"floor_ns_per_packet", spread_json(r.floor_ns)},
+          {"burst_ns", {{"p50", r.p50_ns}, {"p99", r.p99_ns}, {"max", r.max_ns}}},
+          {"verified_frames", r.verified},
+          {"remark", r.remark},
+          {"mistake", r.mistake}};
+}
+
+}  // namespace
+
+void print_head() {
+  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7}\n", "case", "Mpps",
+             "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max");
+  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7}\n", "", "", "median",
+             "", "median", "floor", "", "µs", "µs", "µs");
+}
+
+void print_row(const Result& r) {
+  fmt::print(
+      "{:<54} {:>7.2f} {:>6.1f} {:>5.0f}-{:<5.0f} {:>6.1f} {:>7.1f} {:>6.1f} {:>6.2f} {:>6.2f} "
+      "{:>7.1f}\n",
+      r.name, 1000 / r.ns.median, r.ns.median, r.ns.least, r.ns.most, r.floor_ns.median,
+      r.ns.median - r.floor_ns.median, r.ns.median / r.floor_ns.median, r.p50_ns / 1000,
+      r.p99_ns / 1000, r.max_ns / 1000);
+  if (!r.remark.empty()) fmt::print("  {}\n", r.remark);
+  if (!r.mistake.empty()) fmt::print("  WRONG: {}\n", r.mistake);
+  std::fflush(stdout);
+}
+
+std::string to_json(const std::vector<Result>& results) {
+  json::array rows;
+  for (const Result& result : results)
+    rows.push_back(row_json(result));
+  return json::serialize(rows);
+}
+
+}  // namespace headgate::bench
