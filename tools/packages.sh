@@ -23,7 +23,7 @@ run_packages=(
 demo_packages=(nginx curl tcpdump ethtool python3)
 # What the tests add to that.
 test_packages=(libbenchmark-dev python3-scapy wrk iperf3 jq "${demo_packages[@]}")
-lint_packages=(clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
+lint_packages=(git clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
 # Only there for their programs; Debian would start them as services on installation.
 service_packages=(nginx iperf3)
 
