@@ -58,7 +58,9 @@ double BurstTimes::quantile(double share) const {
   for (uint32_t i = 0; i < counts_.size(); ++i) {
     below += counts_[i];
     if (below >= wanted && below != 0) {
-      return std::ldexp(1.0 + (static_cast<double>(i % steps) + 0.5) / steps, static_cast<int>(i / steps)) * tsc_ns();
+      return std::ldexp(1.0 + (static_cast<double>(i % steps) + 0.5) / steps,
+                        static_cast<int>(i / steps)) *
+             tsc_ns();
     }
   }
   return 0;
