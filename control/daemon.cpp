@@ -360,14 +360,27 @@ void Daemon::wait_for_signals() {
       loop_.stop();
       return;
     }
-    asio::co_spawn(loop_, reload_after_signal(), asio::detached);
+    reload_asked_ = true;
+    if (!reloads_) start_reload();
     wait_for_signals();
   });
 }
 
+void Daemon::start_reload() {
+  reloads_ = true;
+  asio::co_spawn(loop_, reload_after_signal(), [this](const std::exception_ptr& error) {
+    reloads_ = false;
+    if (error) std::rethrow_exception(error);
+  });
+}
+
+// Signals that arrive during a reload are one more reload together, however many they are.
 asio::awaitable<void> Daemon::reload_after_signal() {
-  const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
-  log_outcome("SIGHUP", outcome);
+  while (reload_asked_) {
+    reload_asked_ = false;
+    const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
+    log_outcome("SIGHUP", outcome);
+  }
 }
 
 void Daemon::run() {

@@ -70,6 +70,7 @@ class Daemon {
   void describe_surroundings();
   void committed();
   void wait_for_signals();
+  void start_reload();
   [[nodiscard]] boost::asio::awaitable<void> reload_after_signal();
   void run_loop();
   void stop();
@@ -97,6 +98,8 @@ class Daemon {
   std::unique_ptr<CliServer> server_;
   // From the first moment: what comes during the start is answered at its end.
   boost::asio::signal_set signals_{loop_, SIGTERM, SIGINT, SIGHUP};
+  bool reload_asked_ = false;  // by a signal, and not begun yet
+  bool reloads_ = false;       // a reload that a signal asked for is under way
 };
 
 }  // namespace headgate::control

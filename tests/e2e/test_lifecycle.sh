@@ -121,6 +121,14 @@ services_are() {
   is "$(ask show services '.rows | length')" "$1"
 }
 check_gate 'SIGHUP reads the file again' wait_for 5 services_are 4
+storm() {
+  local i
+  for ((i = 0; i < 500; i++)); do kill -HUP "$gate_pid" || return; done
+}
+check_here 'a storm of SIGHUP' storm
+check_gate 'commands are answered next to it' hg show services
+check_gate 'and traffic goes on next to it' works
+check_gate 'nothing differs after it' says 'nothing differs' 0 hg reload
 check 'the log says what changed' grep -qF "SIGHUP: service $vip4:7000/tcp added" "$gate_log"
 check 'reload of another file' hg reload "$testbed_dir/good.yaml"
 check 'a file that is not there' says /nowhere/file.yaml 1 hg reload /nowhere/file.yaml
