@@ -11,20 +11,6 @@ bool Prefix::contains(const IpAddress& other) const noexcept {
   return other.family == address.family && masked(other, length) == masked(address, length);
 }
 
-IpAddress masked(const IpAddress& address, uint8_t length) noexcept {
-  IpAddress result = address;
-  const unsigned kept = std::min<unsigned>(length, address.bits());
-  for (unsigned i = 0; i < result.bytes.size(); ++i) {
-    const unsigned bits_before = i * 8;
-    if (bits_before >= kept) {
-      result.bytes[i] = 0;
-    } else if (kept - bits_before < 8) {
-      result.bytes[i] &= static_cast<uint8_t>(0xff00U >> (kept - bits_before));
-    }
-  }
-  return result;
-}
-
 std::optional<IpAddress> parse_ip(std::string_view text) {
   std::array<char, INET6_ADDRSTRLEN> buffer{};
   if (text.empty() || text.size() >= buffer.size()) return std::nullopt;

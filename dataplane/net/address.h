@@ -2,6 +2,7 @@
 // All are plain bytes in network order, trivially copyable and of alignment 1.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -89,7 +90,20 @@ struct Prefix {
 };
 
 // `address` with all bits after the first `length` cleared; length above bits() is taken as bits().
-[[nodiscard]] IpAddress masked(const IpAddress& address, uint8_t length) noexcept;
+[[nodiscard]] inline IpAddress masked(const IpAddress& address, uint8_t length) noexcept {
+  // The first `bits` bits of 64, as they lie in memory.
+  const auto mask = [](unsigned bits) {
+    return be64::from_host(bits == 0 ? 0 : ~uint64_t{0} << (64 - bits)).raw();
+  };
+  const unsigned kept = std::min<unsigned>(length, address.bits());
+  std::array<uint64_t, 2> words;
+  std::memcpy(words.data(), address.bytes.data(), sizeof(words));
+  words[0] &= mask(std::min(kept, 64U));
+  words[1] &= mask(kept - std::min(kept, 64U));
+  IpAddress result = address;
+  std::memcpy(result.bytes.data(), words.data(), sizeof(words));
+  return result;
+}
 
 // Text forms: dotted quad, RFC 5952 for IPv6 (as inet_ntop), aa:bb:cc:dd:ee:ff, ADDRESS/LENGTH.
 // Parsing returns nothing for anything else (no scope ids, no octal, no missing parts).
