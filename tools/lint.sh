@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Everything about the source that needs no running program: format, layout, shell, clang-tidy.
 #
-#   tools/lint.sh [--budget SECONDS] [format|layout|shell|tidy ...]
+#   tools/lint.sh [--budget SECONDS] [--product] [format|layout|shell|tidy ...]
 #
 # Without a name: all. Prints `PASS name` or `FAIL name` for each, with the findings above it.
 # clang-tidy needs a configured build folder (build, or $HEADGATE_BUILD); with a budget it looks at
-# what changed last and leaves the rest for another time.
+# what changed last and leaves the rest for another time, with --product at all but the tests.
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -52,15 +52,22 @@ check_shell() {
 }
 
 check_tidy() {
-  "$repository/tools/tidy.py" --build "$build_dir" "${budget[@]}"
+  "$repository/tools/tidy.py" --build "$build_dir" "${tidy_options[@]}"
 }
 
-budget=()
-if [[ ${1:-} == --budget ]]; then
-  (($# >= 2)) || fail '--budget needs a number of seconds'
-  budget=("$1" "$2")
-  shift 2
-fi
+tidy_options=()
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+    --budget)
+      (($# >= 2)) || fail '--budget needs a number of seconds'
+      tidy_options+=("$1" "$2")
+      shift
+      ;;
+    --product) tidy_options+=("$1") ;;
+    *) fail "unknown option '$1': --budget SECONDS or --product" ;;
+  esac
+  shift
+done
 if (($# == 0)); then set -- format layout shell tidy; fi
 for name; do
   case $name in

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Runs clang-tidy over every source of the compile database, as many at a time as there are cores.
 
-usage: tidy.py [--build FOLDER] [--budget SECONDS] [--times] [FILE ...]
+usage: tidy.py [--build FOLDER] [--product] [--budget SECONDS] [--times] [FILE ...]
 
-What clang warns of counts as well, so that the build is free of its warnings, too.
+With --product it leaves tests/ out. What clang warns of counts as well, so that the build is free
+of its warnings, too.
 
 With a budget it takes up no new file once so many seconds are over, and says how many it skipped;
 what changed last comes first, so nothing stays unseen for long.
@@ -163,11 +164,14 @@ def main():
     root = Path(__file__).resolve().parent.parent
     parser.add_argument("--build", default=str(root / "build"))
     parser.add_argument("--budget", type=float, default=float("inf"))
+    parser.add_argument("--product", action="store_true", help="all but the tests")
     parser.add_argument("--times", action="store_true", help="print what each file took")
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
     wanted = {os.path.realpath(f) for f in arguments.files}
     entries = newest_first(root, entries_of(arguments.build, wanted))
+    if arguments.product:
+        entries = [entry for entry in entries if not entry["file"].startswith(f"{root}/tests/")]
     bad = left = 0
     with (TemporaryDirectory(prefix="headgate-tidy-") as database,
           ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool):
