@@ -121,8 +121,8 @@ testbed_destroy() {
   for name in "${names[@]}"; do
     ip netns delete "$name"
   done
-  # A second SIGTERM ends headgated at once, with DPDK's files still there: whoever interrupts a
-  # script with all its processes has sent the first one.
+  # DPDK's files are still there only where headgated had no clean end: after SIGKILL, or after a
+  # second SIGINT.
   rm -rf "${TMPDIR:-/tmp}/$id" "/run/dpdk/$id"*
   if [[ $id == "$testbed_id" ]]; then testbed_id='' testbed_dir=''; fi
 }
