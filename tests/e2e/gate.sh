@@ -5,7 +5,7 @@
 #   services NAME MODE ...         the text of a service for IPv4 and of one for IPv6
 #   start_gate, stop_gate          the daemon
 #   hg COMMAND...                  headgate, on its socket
-#   web_is, udp_is ...             cases of who answers
+#   web_is, peer_is ...            cases of who answers; both_servers_serve: all of them
 # shellcheck shell=bash
 # shellcheck source=tests/e2e/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/cases.sh"
@@ -20,6 +20,8 @@ gate_lan_queues=''
 gate_idle=adaptive
 gate_twin_routes=''   # lines for the twin of wan
 gate_more=''          # whole sections
+# What both_servers_serve() sends; set it before.
+gate_full_payload=1440  # of a datagram that fills a frame; '' where a tunnel has no room for it
 gate_pid='' gate_log=''
 
 # ---- configuration
@@ -257,6 +259,22 @@ requests_go_through() {
     "http://$(bracketed "$1"):$2/" -- "$3" >"$testbed_dir/wrk.log"
   grep -q '^answers [0-9]* failed 0 ' "$testbed_dir/wrk.log" ||
     { cat "$testbed_dir/wrk.log" && return 1; }
+}
+
+# both_servers_serve NAME VIP WEB_PORT UDP_PORT LINES_PORT SEES COMMAND...: cases of new connections
+# over TCP and UDP that take turns, full frames and an upload. "servers see SEES" holds where
+# COMMAND succeeds, with the addresses that they saw as its last argument.
+both_servers_serve() {
+  local of=$1 vip=$2 web=$3 udp=$4 lines=$5 sees=$6
+  shift 6
+  check_gate "$of: both servers answer HTTP" web_is 'rs1 10 rs2 10' "$vip" "$web" 20
+  check "$of: servers see $sees" "$@" "$(seen_clients)"
+  check_gate "$of: both servers answer UDP" peer_is 'rs1 10 rs2 10' udp "$vip" "$udp" 20
+  if [[ -n $gate_full_payload ]]; then
+    check_gate "$of: UDP in full frames" peer_is 'rs1 1 rs2 1' udp "$vip" "$udp" 2 \
+      "$gate_full_payload"
+  fi
+  check_gate "$of: an upload arrives intact" on client "$peer" upload "$vip" "$lines" 4
 }
 
 web_fails() {

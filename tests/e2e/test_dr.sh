@@ -18,12 +18,8 @@ for gate_driver in af_xdp af_packet; do
   start_gate
   for family in 4 6; do
     vip=vip$family client=client$family
-    of="DR, IPv$family, $gate_driver"
-    check_gate "$of: both servers answer HTTP" web_is 'rs1 10 rs2 10' "${!vip}" 80 20
-    check "$of: servers see the client's address" is "$(seen_clients)" "${!client}"
-    check_gate "$of: both servers answer UDP" peer_is 'rs1 10 rs2 10' udp "${!vip}" 5353 20
-    check_gate "$of: UDP in full frames" peer_is 'rs1 1 rs2 1' udp "${!vip}" 5353 2 1440
-    check_gate "$of: an upload arrives intact" on client "$peer" upload "${!vip}" 7000 4
+    both_servers_serve "DR, IPv$family, $gate_driver" "${!vip}" 80 5353 7000 \
+      "the client's address" is "${!client}"
   done
   check "DR, $gate_driver: the counters know each connection" is \
     "$(ask show services '[.rows[].connections] | add')" 86

@@ -22,9 +22,9 @@ if [[ $topology == two-arm ]]; then
   done
 fi
 
-seen_are_local_addresses() {
+are_local_addresses() {
   local address
-  for address in $(seen_clients); do
+  for address in $1; do
     [[ $address =~ ^10\.$net\.0\.20[0-3]$|^fd00:$net::200$ ]] || { echo "$address" && return 1; }
   done
 }
@@ -38,12 +38,8 @@ for gate_driver in af_xdp af_packet; do
   start_gate
   for family in 4 6; do
     vip=vip$family
-    of="FULLNAT, $topology, IPv$family, $gate_driver"
-    check_gate "$of: both servers answer HTTP" web_is 'rs1 10 rs2 10' "${!vip}" 8000 20
-    check "$of: servers see a local address" seen_are_local_addresses
-    check_gate "$of: both servers answer UDP" peer_is 'rs1 10 rs2 10' udp "${!vip}" 53 20
-    check_gate "$of: UDP in full frames" peer_is 'rs1 1 rs2 1' udp "${!vip}" 53 2 1440
-    check_gate "$of: an upload arrives intact" on client "$peer" upload "${!vip}" 7001 4
+    both_servers_serve "FULLNAT, $topology, IPv$family, $gate_driver" "${!vip}" 8000 53 7001 \
+      'a local address' are_local_addresses
   done
   check "FULLNAT, $topology, $gate_driver: every packet has one verdict" sum_rule_holds
   check_here "FULLNAT, $topology, $gate_driver: clean end" stop_gate

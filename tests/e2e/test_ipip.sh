@@ -7,6 +7,7 @@ source "$(dirname "$0")/gate.sh"
 
 testbed_begin routed 2
 start_servers
+gate_full_payload=''
 cross4=10.1.0.81 cross6=fd00:1::81  # VIPs whose backends are of the other family
 hold_vips --ipip=program --director 10.1.0.1 --director fd00:1::1 \
   "$vip4" "$vip6" "$cross4" "$cross6"
@@ -25,12 +26,9 @@ for gate_driver in af_xdp af_packet; do
   start_gate
   for tunnel in 4in4:$vip4 6in6:$vip6 4in6:$cross4 6in4:$cross6; do
     vip=${tunnel#*:}
-    of="IPIP, ${tunnel%%:*}, $gate_driver"
-    check_gate "$of: both servers answer HTTP" web_is 'rs1 10 rs2 10' "$vip" 80 20
     if [[ $vip == *:* ]]; then client=$client6; else client=$client4; fi
-    check "$of: servers see the client's address" is "$(seen_clients)" "$client"
-    check_gate "$of: both servers answer UDP" peer_is 'rs1 10 rs2 10' udp "$vip" 5353 20
-    check_gate "$of: an upload arrives intact" on client "$peer" upload "$vip" 7000 4
+    both_servers_serve "IPIP, ${tunnel%%:*}, $gate_driver" "$vip" 80 5353 7000 \
+      "the client's address" is "$client"
   done
   check "IPIP, $gate_driver: every packet has one verdict" sum_rule_holds
   check_here "IPIP, $gate_driver: clean end" stop_gate

@@ -17,12 +17,8 @@ for gate_driver in af_xdp af_packet; do
   start_gate
   for family in 4 6; do
     vip=vip$family client=client$family
-    of="NAT, IPv$family, $gate_driver"
-    check_gate "$of: both servers answer HTTP" web_is 'rs1 10 rs2 10' "${!vip}" 8000 20
-    check "$of: servers see the client's address" is "$(seen_clients)" "${!client}"
-    check_gate "$of: both servers answer UDP" peer_is 'rs1 10 rs2 10' udp "${!vip}" 53 20
-    check_gate "$of: UDP in full frames" peer_is 'rs1 1 rs2 1' udp "${!vip}" 53 2 1440
-    check_gate "$of: an upload arrives intact" on client "$peer" upload "${!vip}" 7001 4
+    both_servers_serve "NAT, IPv$family, $gate_driver" "${!vip}" 8000 53 7001 \
+      "the client's address" is "${!client}"
   done
   check "NAT, $gate_driver: replies are found by the worker that has the connection" is \
     "$(ask show stats '.result.details.replies_on_another_worker')" 0
