@@ -280,6 +280,16 @@ uint64_t Bed::in_use() const {
   return counters.in_use4 + counters.in_use6;
 }
 
+double Bed::connection_bytes() const {
+  const dataplane::ConnTable& table = *world_->connections;
+  const auto capacity = static_cast<double>(table.capacity(net::Family::ipv4)) +
+                        static_cast<double>(table.capacity(net::Family::ipv6));
+  const size_t entry =
+      options_.v6 ? sizeof(dataplane::Connection6) : sizeof(dataplane::Connection4);
+  return static_cast<double>(entry) +
+         static_cast<double>(sizeof(dataplane::Bucket) * table.bucket_count()) / capacity;
+}
+
 std::string Bed::not_sent() const {
   std::string text;
   for (uint32_t i = 0; i < dataplane::verdict_count; ++i) {

@@ -1,5 +1,7 @@
 #include "tests/bench/flows.h"
 
+#include "dataplane/net/checksum.h"
+
 namespace headgate::bench {
 namespace {
 
@@ -18,24 +20,8 @@ constexpr Places places(bool v6) {
 }
 
 void put16(uint8_t* at, uint16_t host) {
-  at[0] = static_cast<uint8_t>(host >> 8);
-  at[1] = static_cast<uint8_t>(host);
-}
-uint16_t fold(uint32_t sum) {
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>((sum & 0xffff) + (sum >> 16));
-}
-// One's complement sum of bytes, in the order of memory.
-uint32_t sum_of(const uint8_t* at, size_t bytes, uint32_t sum) {
-  for (size_t i = 0; i < bytes; i += 2) {
-    uint16_t word = at[i];
-    if (i + 1 < bytes) word = static_cast<uint16_t>(word | at[i + 1] << 8);
-    sum += word;
-  }
-  return fold(sum);
-}
-uint32_t halves(uint32_t word) {
-  return (word & 0xffff) + (word >> 16);
+  const net::be16 word = net::be16::from_host(host);
+  std::memcpy(at, &word, sizeof(word));
 }
 
 uint32_t last_word(const net::IpAddress& address) {
@@ -92,11 +78,13 @@ FrameWriter::FrameWriter(const FlowShape& shape)
   } else {
     put16(l4 + 4, l4_bytes);
   }
-  ip_sum_ = v6_ ? 0 : sum_of(ip, 20, 0);
-  const uint32_t pseudo = sum_of(ip + (v6_ ? 8 : 12), v6_ ? 32 : 8, 0) +
-                          static_cast<uint16_t>(shape.protocol << 8) +
-                          static_cast<uint16_t>(l4_bytes << 8 | l4_bytes >> 8);
-  l4_sum_ = sum_of(l4, l4_bytes, pseudo);
+  ip_sum_ = v6_ ? 0 : net::checksum_of_20_bytes(ip);
+  const size_t address_bytes = v6_ ? 16 : 4;
+  const uint8_t* addresses = ip + (v6_ ? 8 : 12);
+  const uint64_t pseudo =
+      net::pseudo_header_sum({addresses, address_bytes}, {addresses + address_bytes, address_bytes},
+                             shape.protocol, l4_bytes);
+  l4_sum_ = net::checksum_add(pseudo, {l4, l4_bytes});
   vip_.destination = last_word(shape.vip);
   vip_.destination_port = __builtin_bswap16(shape.vport);
 }
@@ -114,14 +102,14 @@ void FrameWriter::put(uint8_t* frame, const Ends& ends) const noexcept {
   std::memcpy(frame + at.destination, &ends.destination, 4);
   std::memcpy(frame + at.l4, &ends.source_port, 2);
   std::memcpy(frame + at.l4 + 2, &ends.destination_port, 2);
-  const uint32_t addresses = halves(ends.source) + halves(ends.destination);
+  const uint64_t addresses = uint64_t{ends.source} + ends.destination;
   if (!v6_) {
-    const auto checksum = static_cast<uint16_t>(~fold(ip_sum_ + addresses));
+    const net::be16 checksum = net::checksum_finish(ip_sum_ + addresses);
     std::memcpy(frame + l3_at + 10, &checksum, 2);
   }
-  auto checksum =
-      static_cast<uint16_t>(~fold(l4_sum_ + addresses + ends.source_port + ends.destination_port));
-  if (checksum == 0 && udp_) checksum = 0xffff;
+  net::be16 checksum =
+      net::checksum_finish(l4_sum_ + addresses + ends.source_port + ends.destination_port);
+  if (checksum.raw() == 0 && udp_) checksum = net::be16::from_raw(0xffff);
   std::memcpy(frame + l4_checksum_at_, &checksum, 2);
 }
 

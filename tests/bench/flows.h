@@ -66,8 +66,8 @@ class FrameWriter {
   uint16_t l4_checksum_at_ = 0;
   uint32_t first_client_ = 0;  // host byte order
   Ends vip_{};
-  uint32_t ip_sum_ = 0;  // over the template with zeroes where `put` writes
-  uint32_t l4_sum_ = 0;
+  uint64_t ip_sum_ = 0;  // over the template with zeroes where `put` writes
+  uint64_t l4_sum_ = 0;
 };
 
 // The addresses and ports of a frame that headgate sent.

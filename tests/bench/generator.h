@@ -50,7 +50,6 @@ class Source {
   void set(const Traffic& traffic);
   void stop() { traffic_.writer = nullptr; }
   [[nodiscard]] uint64_t made() const { return made_; }
-  [[nodiscard]] uint64_t fresh_made() const { return fresh_; }  // the flood's included
 
   static uint16_t receive(void* queue, rte_mbuf** frames, uint16_t count);
 
@@ -94,7 +93,6 @@ class Sink {
   };
   [[nodiscard]] uint64_t sent() const { return sent_; }
   [[nodiscard]] const std::vector<Sample>& samples() const { return samples_; }
-  void forget_samples() { samples_.clear(); }
   // A frame of so many is kept for checking.
   void sample_every(uint32_t packets) { every_ = packets; }
   // Adds to the list what sent packets look like behind headgate, `outer` bytes of tunnel skipped.

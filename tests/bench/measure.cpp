@@ -44,11 +44,6 @@ uint32_t BurstTimes::index_of(uint64_t cycles) {
   return static_cast<uint32_t>(octave * steps + (cycles >> (octave - 3) & (steps - 1)));
 }
 
-void BurstTimes::add(const BurstTimes& other) {
-  for (size_t i = 0; i < counts_.size(); ++i)
-    counts_[i] += other.counts_[i];
-}
-
 double BurstTimes::quantile(double share) const {
   uint64_t all = 0;
   for (const uint64_t count : counts_)
@@ -64,6 +59,12 @@ double BurstTimes::quantile(double share) const {
     }
   }
   return 0;
+}
+
+void Result::set_burst_times(const BurstTimes& times) {
+  p50_ns = times.quantile(0.5);
+  p99_ns = times.quantile(0.99);
+  max_ns = times.quantile(1);
 }
 
 Spread spread_of(std::vector<double> values) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/bed.h"
@@ -14,7 +15,6 @@ namespace headgate::bench {
 class BurstTimes {
  public:
   void add(uint64_t cycles) { ++counts_[index_of(cycles)]; }
-  void add(const BurstTimes& other);
   // The time that `share` of the bursts did not exceed, in ns.
   [[nodiscard]] double quantile(double share) const;
 
@@ -39,10 +39,14 @@ struct Result {
   double p50_ns = 0;  // per burst
   double p99_ns = 0;
   double max_ns = 0;
-  uint64_t verified = 0;          // sampled frames that were checked
-  uint64_t connection_bytes = 0;  // of one connection
+  uint64_t verified = 0;        // sampled frames that were checked
+  double connection_bytes = 0;  // of one connection: its entry and its share of the buckets
   std::string remark;
   std::string mistake;  // what went wrong; empty: nothing
+  // What only this kind of case has to tell: by name, for programs.
+  std::vector<std::pair<std::string, double>> more;
+
+  void set_burst_times(const BurstTimes& times);
 };
 
 [[nodiscard]] double tsc_ns();  // of one cycle
@@ -52,8 +56,7 @@ struct Slices {
   uint32_t packets = 200'000;  // of each
 };
 
-// Turns of one worker until its generator has made so many packets. `between` is called every 1024
-// turns.
+// Turns of one worker until its generator has made so many packets; ns per packet.
 double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, BurstTimes* times);
 // What the machine could do at best: receive, touch the header, swap the MACs, send.
 double time_floor(uint16_t port, Source& source, uint64_t packets);

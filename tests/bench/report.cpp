@@ -14,6 +14,13 @@ json::object spread_json(const Spread& spread) {
   return {{"median", spread.median}, {"min", spread.least}, {"max", spread.most}};
 }
 
+json::object more_json(const Result& r) {
+  json::object more;
+  for (const auto& [name, value] : r.more)
+    more[name] = value;
+  return more;
+}
+
 json::object row_json(const Result& r) {
   return {{"case", r.name},
           {"packets", r.packets},
@@ -21,7 +28,9 @@ json::object row_json(const Result& r) {
           {"ns_per_packet", spread_json(r.ns)},
           {"floor_ns_per_packet", spread_json(r.floor_ns)},
           {"burst_ns", {{"p50", r.p50_ns}, {"p99", r.p99_ns}, {"max", r.max_ns}}},
+          {"bytes_per_connection", r.connection_bytes},
           {"verified_frames", r.verified},
+          {"more", more_json(r)},
           {"remark", r.remark},
           {"mistake", r.mistake}};
 }
@@ -29,19 +38,19 @@ json::object row_json(const Result& r) {
 }  // namespace
 
 void print_head() {
-  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7}\n", "case", "Mpps",
-             "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max");
-  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7}\n", "", "", "median",
-             "", "median", "floor", "", "µs", "µs", "µs");
+  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6}\n", "case",
+             "Mpps", "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max", "bytes");
+  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6}\n", "", "",
+             "median", "", "median", "floor", "", "µs", "µs", "µs", "/conn");
 }
 
 void print_row(const Result& r) {
   fmt::print(
       "{:<54} {:>7.2f} {:>6.1f} {:>5.0f}-{:<5.0f} {:>6.1f} {:>7.1f} {:>6.1f} {:>6.2f} {:>6.2f} "
-      "{:>7.1f}\n",
+      "{:>7.1f} {:>6.1f}\n",
       r.name, 1000 / r.ns.median, r.ns.median, r.ns.least, r.ns.most, r.floor_ns.median,
       r.ns.median - r.floor_ns.median, r.ns.median / r.floor_ns.median, r.p50_ns / 1000,
-      r.p99_ns / 1000, r.max_ns / 1000);
+      r.p99_ns / 1000, r.max_ns / 1000, r.connection_bytes);
   if (!r.remark.empty()) fmt::print("  {}\n", r.remark);
   if (!r.mistake.empty()) fmt::print("  WRONG: {}\n", r.mistake);
   std::fflush(stdout);

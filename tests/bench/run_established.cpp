@@ -1,0 +1,76 @@
+// Packets of connections that are there; also while snapshots come and go.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "tests/bench/run.h"
+
+namespace headgate::bench {
+namespace {
+
+// Another thread that publishes a snapshot again and again.
+class Swapper {
+ public:
+  Swapper(Bed& bed, bool wanted) {
+    if (!wanted) return;
+    thread_ = std::jthread([this, &bed](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        bed.swap_snapshot();
+        ++swaps_;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    });
+  }
+  [[nodiscard]] uint32_t swaps() const { return swaps_; }
+
+ private:
+  std::atomic<uint32_t> swaps_{0};
+  std::jthread thread_;
+};
+
+}  // namespace
+
+Result run_established(const Case& one, const RunOptions& options, Bed& bed) {
+  std::vector<Learned> learned;
+  bed.establish(one.flows, one.replies ? &learned : nullptr);
+  Source& source = one.replies ? bed.servers(0) : bed.clients(0);
+  Sink& sink = one.replies ? bed.to_clients(0) : bed.to_servers(0);
+  Traffic traffic{.choice = one.choice,
+                  .flows = one.flows,
+                  .writer = one.replies ? &bed.replies() : &bed.requests(),
+                  .learned = one.replies ? &learned : nullptr};
+  traffic.flood_per_packet = one.flood_per_packet;
+  traffic.flood = &bed.floods();
+  const auto floor_port = one.replies ? bed.server_port() : bed.client_port();
+  source.set(traffic);
+  const uint64_t live = bed.in_use();
+  time_turns(bed, 0, source, std::max<uint64_t>(options.slices.packets, one.flows), nullptr);
+
+  Result result;
+  Books books(source, sink);
+  BurstTimes times;
+  std::vector<double> ns;
+  std::vector<double> floor_ns;
+  sink.sample_every(sampled_every);
+  Swapper swapper(bed, one.kind == CaseKind::swaps);
+  for (uint32_t i = 0; i < options.slices.count; ++i) {
+    const uint64_t before = source.made();
+    floor_ns.push_back(time_floor(floor_port, source, options.slices.packets / 4));
+    books.floor += source.made() - before;
+    ns.push_back(time_turns(bed, 0, source, options.slices.packets, &times));
+  }
+  result.ns = spread_of(ns);
+  result.floor_ns = spread_of(floor_ns);
+  result.set_burst_times(times);
+  finish(result, bed, source, sink, books);
+  if (one.kind == CaseKind::swaps) result.remark = fmt::format("{} changes", swapper.swaps());
+  if (one.kind == CaseKind::flood) {
+    result.remark = fmt::format("{} connections before, {} after", live, bed.in_use());
+    if (bed.in_use() < live) result.mistake = "connections were evicted";
+  }
+  return result;
+}
+
+}  // namespace headgate::bench
