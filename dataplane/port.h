@@ -49,12 +49,6 @@ struct RssInfo {
   std::vector<uint16_t> reta;
 };
 
-// For offloads that a later version uses; today frames go as they are, checksums complete.
-struct PortOffloads {
-  uint64_t rx = 0;
-  uint64_t tx = 0;
-};
-
 struct PortStats {  // since start
   uint64_t rx_packets = 0;
   uint64_t tx_packets = 0;
@@ -104,7 +98,8 @@ class Port {
   void stop();  // nothing may poll the queues any more
 
   [[nodiscard]] const RssInfo& rss() const { return rss_; }
-  [[nodiscard]] const PortOffloads& offloads() const { return offloads_; }
+  // RTE_ETH_RX_OFFLOAD_*, as configured. Of transmit offloads none is used: see port.cpp.
+  [[nodiscard]] uint64_t rx_offloads() const { return rx_offloads_; }
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   [[nodiscard]] LinkStatus link() const;
   [[nodiscard]] PortStats stats() const;
@@ -134,7 +129,7 @@ class Port {
   uint16_t max_rx_queues_ = 1;
   uint16_t max_tx_queues_ = 1;
   RssInfo rss_;
-  PortOffloads offloads_;
+  uint64_t rx_offloads_ = 0;
   std::vector<std::string> notes_;
 };
 

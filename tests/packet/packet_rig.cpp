@@ -6,7 +6,7 @@
 //    "queues":[..],"twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,
 //    "rss_key":hex,"rss_table":[..]}
 //   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
-//   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..]}
+//   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..],"flags":[n..]}
 //                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}
 //   {"op":"each",..}     the same, one by one     -> {"outputs":[{"sent","twin"}..]}
 //   {"op":"from_twin","port":0,"frame":hex}
@@ -240,8 +240,10 @@ class Session {
   static std::vector<Frame> frames_of(const json::object& request) {
     std::vector<Frame> list;
     const std::vector<uint16_t> segments = numbers_of(request, "segments");
+    const std::vector<uint16_t> flags = numbers_of(request, "flags");
     each(request, "frames", [&](const json::value& hex) {
-      list.push_back({from_hex(std::string_view(hex.as_string())), segments});
+      const uint64_t flag = list.size() < flags.size() ? flags[list.size()] : 0;
+      list.push_back({from_hex(std::string_view(hex.as_string())), segments, flag});
     });
     return list;
   }

@@ -255,6 +255,7 @@ rte_mbuf* Rig::mbuf_of(const Frame& frame) {
       fail("too many buffers");
     }
   }
+  first->ol_flags = frame.flags;
   return first;
 }
 

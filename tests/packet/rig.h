@@ -20,10 +20,10 @@
 
 namespace headgate::tests {
 
-// A frame's bytes, and the lengths of the buffers that it comes in; empty: all in one.
 struct Frame {
   std::vector<uint8_t> bytes;
-  std::vector<uint16_t> segments;
+  std::vector<uint16_t> segments;  // lengths of the buffers that it comes in; empty: all in one
+  uint64_t flags = 0;              // the first one's ol_flags, as a NIC with offloads leaves them
 };
 
 struct RigInterface {

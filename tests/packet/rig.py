@@ -143,10 +143,11 @@ class Rig:
         """Injects frames (bytes or scapy packets), returns [(port, bytes)] that were sent."""
         return self.send_all(port, frames, worker, segments)["sent"]
 
-    def send_all(self, port, frames, worker=0, segments=()):
-        """The same, with what went to the twins: {"sent": .., "twin": [(port, class, bytes)]}."""
+    def send_all(self, port, frames, worker=0, segments=(), flags=()):
+        """The same, with what went to the twins: {"sent": .., "twin": [(port, class, bytes)]}. `flags` are
+        what a NIC with offloads says of each frame: its mbuf's ol_flags."""
         return decoded(self.ask(op="frames", port=port, frames=hexes(frames), worker=worker,
-                                segments=list(segments)))
+                                segments=list(segments), flags=list(flags)))
 
     def send_each(self, port, frames, worker=0, segments=()):
         """One after the other: a list of what send_all() returns."""
