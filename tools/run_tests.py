@@ -3,11 +3,11 @@
 
 usage: run_tests.py [--full] [--only PATTERN] [GROUP ...]
 
-Groups, in this order: lint (format, layout, shell), build, unit, packet, race, e2e, tidy and
-leftovers. unit, packet, race and e2e are the tests that meson knows, by the first part of their
-name, and for e2e every tests/e2e/test_* besides. The race tests run three times: as they are, under
-ThreadSanitizer and under AddressSanitizer. With --full the packet tests run under AddressSanitizer
-too; their build would cost a usual run about a minute.
+Groups, in this order: lint (format, layout, shell), build, unit, packet, instructions (of a packet,
+against the record), race, e2e, tidy and leftovers. unit, packet, race and e2e are the tests that
+meson knows, by the first part of their name, and for e2e every tests/e2e/test_* besides. The race
+tests run three times: as they are, under ThreadSanitizer and under AddressSanitizer. With --full the
+packet tests run under AddressSanitizer too; their build would cost a usual run about a minute.
 
 What is counted are cases, as the programs report them: GoogleTest's JSON, the summary of Python's
 unittest, or lines `PASS name`, `FAIL name`, `SKIP name reason`. A program that ends badly without a
@@ -28,7 +28,8 @@ from pathlib import Path
 from test_state import Leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ["lint", "build", "unit", "packet", "race", "e2e", "tidy", "leftovers"]
+GROUPS = ["lint", "build", "unit", "packet", "instructions", "race", "e2e", "tidy",
+          "leftovers"]
 MESON_GROUPS = ["unit", "packet", "race"]
 BUILDS = {  # folder: options of meson setup
     "build": [],
@@ -43,6 +44,7 @@ SANITIZER_ENVIRONMENT = {
 E2E_SECONDS = 180  # a script may ask for another limit: `# seconds: N` in its first lines
 TIDY_BUDGET_SECONDS = 480  # twice what the product takes on two cores without a cache
 BUILD_SECONDS = 1800
+INSTRUCTION_SECONDS = 120
 FULL_FACTOR = 10  # of time limits, with --full
 SANITIZER_FACTOR = 4  # likewise, for what sanitizers cost
 CANNOT_START = 127  # the shell's status for the same
@@ -278,6 +280,16 @@ class Run:
         if names and self.build("build-asan", names):
             self.run_meson_tests("packet", "build-asan", "packet asan")
 
+    def instructions(self):
+        name = "count_instructions"
+        if self.only and not re.search(self.only, name):
+            return
+        self.program("instructions", name, [str(ROOT / f"tools/{name}.py")], INSTRUCTION_SECONDS)
+        log = self.logs / "instructions" / f"{name}.log"
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("note: "):
+                print(f"    {line[6:]}", flush=True)
+
     def race(self):
         self.run_meson_tests("race")
         for folder in ("build-tsan", "build-asan"):
@@ -344,9 +356,9 @@ def chosen_groups(names):
     if unknown:
         sys.exit(f"test.sh: unknown group '{unknown[0]}': one of {', '.join(GROUPS)}")
     chosen = set(names)
-    if chosen & {*MESON_GROUPS, "e2e", "tidy"}:
+    if chosen & {*MESON_GROUPS, "instructions", "e2e", "tidy"}:
         chosen.add("build")
-    if chosen & {*MESON_GROUPS, "e2e"}:
+    if chosen & {*MESON_GROUPS, "instructions", "e2e"}:
         chosen.add("leftovers")
     return [name for name in GROUPS if name in chosen]
 

@@ -4,7 +4,7 @@
 #
 #   tools/test.sh [--full] [--only PATTERN] [GROUP ...]
 #
-# Groups: lint build unit packet race e2e tidy leftovers. Without one: all.
+# Groups: lint build unit packet instructions race e2e tidy leftovers. Without one: all.
 # --full adds the long runs. --only runs the tests whose name the pattern matches.
 #
 # As root it works in mount, process and network namespaces of its own: no process, namespace, mount

@@ -192,9 +192,8 @@ Bed::Bed(const BedOptions& options, rte_mempool* pool, rte_mempool* own_pool)
       mine.present = true;
     }
   }
-  const auto applied =
-      world_->apply(config_, kernel(options.v6, std::max(options.backends, options.all_backends)),
-                    dataplane::moment_now(start_ns_).tick);
+  const auto applied = world_->apply(
+      config_, kernel(options.v6, std::max(options.backends, options.all_backends)), now().tick);
   if (!applied) fail(applied.error());
   requests_ = FrameWriter(shape(0x10));
   openings_ = FrameWriter(shape(0x02));
@@ -270,7 +269,7 @@ void Bed::swap_snapshot() {
   control::SnapshotChange change;
   change.config = &config_;
   change.services = {config::key_of(config_.services[0])};
-  change.now = dataplane::moment_now(start_ns_).tick;
+  change.now = now().tick;
   if (!world_->builder->apply(change)) fail("no snapshot");
   world_->store->poll();
 }

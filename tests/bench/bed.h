@@ -1,5 +1,5 @@
 // One benchmark's set-up: two generator ports (clients' side, servers' side), a world with a
-// service for the case, and the turns of its workers. Time is the real clock's.
+// service for the case, and the turns of its workers.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 #include "tests/support/world.h"
 
 namespace headgate::bench {
+
+inline constexpr uint64_t ns_per_tick = 1'000'000'000 / dataplane::ticks_per_second;
 
 struct BedOptions {
   uint32_t workers = 1;
@@ -25,6 +27,7 @@ struct BedOptions {
   uint32_t all_backends = 0;  // more of them, shared out to the other services
   uint32_t local_addresses = 1;
   uint32_t timeout_s = 0;  // of UDP and of half-open TCP connections; 0: the default
+  uint64_t turn_ns = 0;    // virtual time that a turn takes; 0: the time is the real clock's
   control::RegionPages pages = control::RegionPages::automatic;
 };
 
@@ -42,9 +45,7 @@ class Bed {
   // worker, or every worker its own part. With `learned` remembers how servers see them.
   void establish(uint64_t flows, std::vector<Learned>* learned = nullptr);
 
-  uint32_t turn(uint32_t worker) {
-    return dataplane::worker_turn(world_->worker(worker), dataplane::moment_now(start_ns_));
-  }
+  uint32_t turn(uint32_t worker) { return dataplane::worker_turn(world_->worker(worker), now()); }
   // A change of the configuration that replaces blocks and a root: of a backend's weight.
   void swap_snapshot();
 
@@ -67,12 +68,19 @@ class Bed {
   [[nodiscard]] std::string not_sent() const;
 
  private:
+  // Of the next turn.
+  [[nodiscard]] dataplane::Moment now() {
+    if (options_.turn_ns == 0) return dataplane::moment_now(start_ns_);
+    virtual_ns_ += options_.turn_ns;
+    return {virtual_ns_,
+            dataplane::first_tick + static_cast<dataplane::Tick>(virtual_ns_ / ns_per_tick)};
+  }
   [[nodiscard]] FlowShape shape(uint8_t tcp_flags) const;
-  void write_config();
   void establish_on(uint32_t worker, uint64_t first, uint64_t flows, std::vector<Learned>* learned);
 
   BedOptions options_;
   uint64_t start_ns_;
+  uint64_t virtual_ns_ = 0;
   uint32_t swaps_ = 0;
   config::Config config_;
   std::vector<std::unique_ptr<Source>> clients_;

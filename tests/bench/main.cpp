@@ -10,6 +10,7 @@
 
 #include "dataplane/eal.h"
 #include "tests/bench/cases.h"
+#include "tests/bench/count.h"
 #include "tests/bench/report.h"
 
 namespace headgate::bench {
@@ -18,6 +19,7 @@ namespace {
 struct Options {
   bool full = false;
   bool list = false;
+  bool count = false;
   bool plain_pages = false;
   std::string only;
   std::string json_file;
@@ -29,9 +31,7 @@ bool is_wanted(const Case& one, const Options& options) {
   return options.full || !one.full_only;
 }
 
-int run(const Options& options) {
-  rte_mempool* pool = make_bench_pool(2);
-  rte_mempool* own_pool = make_bench_pool(1);
+int run_timed(const Options& options, rte_mempool* pool, rte_mempool* own_pool) {
   std::vector<Result> results;
   bool wrong = false;
   print_head();
@@ -41,10 +41,18 @@ int run(const Options& options) {
     print_row(results.back());
     wrong |= !results.back().mistake.empty();
   }
-  rte_mempool_free(pool);
-  rte_mempool_free(own_pool);
   if (!options.json_file.empty()) std::ofstream(options.json_file) << to_json(results) << "\n";
   return wrong || results.empty() ? 1 : 0;
+}
+
+int run(const Options& options) {
+  rte_mempool* pool = make_bench_pool(2);
+  rte_mempool* own_pool = make_bench_pool(1);
+  const int status =
+      options.count ? run_counted(options.run, pool, own_pool) : run_timed(options, pool, own_pool);
+  rte_mempool_free(pool);
+  rte_mempool_free(own_pool);
+  return status;
 }
 
 int start(const Options& options) {
@@ -86,6 +94,8 @@ int main(int argc, char** argv) {
   CLI::App app("Times headgate's packet path.", "headgate_bench");
   app.add_flag("--full", options.full, "the whole matrix");
   app.add_flag("--list", options.list, "names of the cases");
+  app.add_flag("--count", options.count,
+               "only the turns that tools/count_instructions.py counts the instructions of");
   app.add_flag("--plain-pages", options.plain_pages, "no huge pages, even if there are any");
   app.add_option("--only", options.only, "cases whose name contains this");
   app.add_option("--json", options.json_file, "results as JSON, to this file");
