@@ -1,5 +1,6 @@
 // headgate's packet path against the clock. docs/performance.md says what is measured and how,
 // tools/bench.sh runs it.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <thread>
@@ -26,23 +27,54 @@ struct Options {
   RunOptions run;
 };
 
-bool is_wanted(const Case& one, const Options& options) {
+template <class AnyCase>  // Case or TableCase
+bool is_wanted(const AnyCase& one, const Options& options) {
   if (!options.only.empty()) return one.name.find(options.only) != std::string::npos;
   return options.full || !one.full_only;
 }
 
-int run_timed(const Options& options, rte_mempool* pool, rte_mempool* own_pool) {
+std::vector<Result> run_cases(const Options& options, rte_mempool* pool, rte_mempool* own_pool) {
   std::vector<Result> results;
-  bool wrong = false;
-  print_head();
   for (const Case& one : all_cases()) {
     if (!is_wanted(one, options)) continue;
+    if (results.empty()) print_head();
     results.push_back(run_case(one, options.run, pool, own_pool));
     print_row(results.back());
-    wrong |= !results.back().mistake.empty();
   }
-  if (!options.json_file.empty()) std::ofstream(options.json_file) << to_json(results) << "\n";
-  return wrong || results.empty() ? 1 : 0;
+  return results;
+}
+
+std::vector<TableResult> run_tables(const Options& options) {
+  std::vector<TableResult> results;
+  for (const TableCase& one : all_table_cases()) {
+    if (!is_wanted(one, options)) continue;
+    if (results.empty()) print_table_head();
+    results.push_back(compare_tables(one, options.run.slices, options.run.pages));
+    print_table_row(results.back());
+  }
+  return results;
+}
+
+int run_timed(const Options& options, rte_mempool* pool, rte_mempool* own_pool) {
+  const std::vector<Result> cases = run_cases(options, pool, own_pool);
+  const std::vector<TableResult> tables = run_tables(options);
+  if (!options.json_file.empty()) {
+    std::ofstream(options.json_file) << to_json(cases, tables) << "\n";
+  }
+  const auto is_wrong = [](const auto& result) { return !result.mistake.empty(); };
+  const bool wrong = std::ranges::any_of(cases, is_wrong) || std::ranges::any_of(tables, is_wrong);
+  return wrong || (cases.empty() && tables.empty()) ? 1 : 0;
+}
+
+// Packet buffers, and rte_hash where it is wanted.
+uint32_t memory_mb(const Options& options) {
+  uint32_t most = 0;
+  for (const TableCase& one : all_table_cases()) {
+    if (!options.count && is_wanted(one, options)) {
+      most = std::max(most, rte_hash_memory_mb(one.keys));
+    }
+  }
+  return 64 + most;
 }
 
 int run(const Options& options) {
@@ -59,7 +91,7 @@ int start(const Options& options) {
   dataplane::EalOptions eal_options;
   eal_options.program = "headgate_bench";
   eal_options.file_prefix = fmt::format("hg-bench-{}", getpid());
-  eal_options.memory_mb = 64;
+  eal_options.memory_mb = memory_mb(options);
   if (options.plain_pages) eal_options.huge_pages = dataplane::HugePages::none;
   const auto eal = dataplane::Eal::start(eal_options);
   if (!eal) {
@@ -81,8 +113,11 @@ int start(const Options& options) {
 }
 
 void list_cases() {
-  for (const Case& one : all_cases())
+  const auto print = [](const auto& one) {
     fmt::print("{}{}\n", one.name, one.full_only ? "   (--full)" : "");
+  };
+  std::ranges::for_each(all_cases(), print);
+  std::ranges::for_each(all_table_cases(), print);
 }
 
 }  // namespace

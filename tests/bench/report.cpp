@@ -35,6 +35,18 @@ json::object row_json(const Result& r) {
           {"mistake", r.mistake}};
 }
 
+json::object table_figures_json(const TableFigures& figures) {
+  return {{"look_up_ns", spread_json(figures.look_up_ns)}, {"insert_ns", figures.insert_ns}};
+}
+
+json::object table_json(const TableResult& r) {
+  return {{"case", r.name},
+          {"keys", r.keys},
+          {"connection_table", table_figures_json(r.ours)},
+          {"rte_hash", table_figures_json(r.rte_hash)},
+          {"mistake", r.mistake}};
+}
+
 }  // namespace
 
 void print_head() {
@@ -56,11 +68,29 @@ void print_row(const Result& r) {
   std::fflush(stdout);
 }
 
-std::string to_json(const std::vector<Result>& results) {
-  json::array rows;
+void print_table_head() {
+  fmt::print("\n{:<54} {:>6} {:>11} {:>7} {:>9} {:>11} {:>7}\n", "ns per key", "ours", "min-max",
+             "insert", "rte_hash", "min-max", "insert");
+}
+
+void print_table_row(const TableResult& r) {
+  const auto& [ours, our_insert] = r.ours;
+  const auto& [theirs, their_insert] = r.rte_hash;
+  fmt::print("{:<54} {:>6.1f} {:>5.1f}-{:<5.1f} {:>7.1f} {:>9.1f} {:>5.1f}-{:<5.1f} {:>7.1f}\n",
+             r.name, ours.median, ours.least, ours.most, our_insert, theirs.median, theirs.least,
+             theirs.most, their_insert);
+  if (!r.mistake.empty()) fmt::print("  WRONG: {}\n", r.mistake);
+  std::fflush(stdout);
+}
+
+std::string to_json(const std::vector<Result>& results, const std::vector<TableResult>& tables) {
+  json::array cases;
   for (const Result& result : results)
-    rows.push_back(row_json(result));
-  return json::serialize(rows);
+    cases.push_back(row_json(result));
+  json::array compared;
+  for (const TableResult& table : tables)
+    compared.push_back(table_json(table));
+  return json::serialize(json::object{{"cases", cases}, {"tables", compared}});
 }
 
 }  // namespace headgate::bench
