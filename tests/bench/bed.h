@@ -49,6 +49,7 @@ class Bed {
   // A change of the configuration that replaces blocks and a root: of a backend's weight.
   void swap_snapshot();
 
+  [[nodiscard]] const BedOptions& options() const { return options_; }
   [[nodiscard]] Source& clients(uint32_t worker) { return *clients_[worker]; }
   [[nodiscard]] Source& servers(uint32_t worker) { return *servers_[worker]; }
   [[nodiscard]] Sink& to_clients(uint32_t worker) { return *to_clients_[worker]; }

@@ -14,7 +14,7 @@ enum class CaseKind : uint8_t {
   flood,        // the same with SYNs of new flows between them
   swaps,        // the same while another thread publishes a snapshot 100 times a second
   two_workers,  // the same on two cores
-  fresh,        // every packet opens a connection, others expire
+  fresh,        // every packet opens a connection, as many expire
 };
 
 struct Case {
@@ -25,13 +25,17 @@ struct Case {
   Choice choice = Choice::uniform;
   bool replies = false;
   uint32_t flood_per_packet = 0;
+  // Of new flows: for how long they are measured, and how many live meanwhile. The time-out is
+  // chosen for that, by the rate; 0: it is the bed's.
+  uint32_t seconds = 6;
+  uint64_t live = 0;
   bool full_only = false;  // not in the short run
 };
 [[nodiscard]] std::vector<Case> all_cases();
 
 struct RunOptions {
   Slices slices;
-  uint32_t fresh_seconds = 6;
+  uint32_t fresh_seconds = 0;  // 0: as the case says
   control::RegionPages pages = control::RegionPages::automatic;
 };
 // On a thread that is registered with DPDK.

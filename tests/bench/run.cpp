@@ -35,6 +35,10 @@ Result run_case(const Case& one, const RunOptions& options, rte_mempool* pool,
   BedOptions bed_options = one.bed;
   bed_options.pages = options.pages;
   if (one.kind == CaseKind::two_workers) bed_options.workers = 2;
+  if (one.live != 0) {
+    Bed trial(bed_options, pool, own_pool);
+    bed_options.timeout_s = timeout_for_live(one, trial);
+  }
   Bed bed(bed_options, pool, own_pool);
   Result result;
   switch (one.kind) {

@@ -22,6 +22,9 @@ void finish(Result& result, Bed& bed, const Source& source, const Sink& sink, co
 
 [[nodiscard]] Result run_established(const Case& one, const RunOptions& options, Bed& bed);
 [[nodiscard]] Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed);
+// The time-out at which as many connections live as the case wants, by its rate on a bed with
+// another one.
+[[nodiscard]] uint32_t timeout_for_live(const Case& one, Bed& bed);
 [[nodiscard]] Result run_fresh(const Case& one, const RunOptions& options, Bed& bed);
 
 }  // namespace headgate::bench
