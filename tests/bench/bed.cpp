@@ -279,6 +279,16 @@ uint64_t Bed::in_use() const {
   return counters.in_use4 + counters.in_use6;
 }
 
+std::vector<uint32_t> Bed::established() const {
+  std::vector<uint32_t> refs;
+  world_->connections->for_each(
+      0, ~uint32_t{0}, [&refs](dataplane::ConnRef ref, const dataplane::ConnCommon& entry) {
+        if (!entry.state().has(dataplane::ConnFlag::embryonic)) refs.push_back(ref.value);
+      });
+  std::ranges::sort(refs);
+  return refs;
+}
+
 double Bed::connection_bytes() const {
   const dataplane::ConnTable& table = *world_->connections;
   const auto capacity = static_cast<double>(table.capacity(net::Family::ipv4)) +

@@ -63,6 +63,8 @@ class Bed {
   [[nodiscard]] uint16_t server_port() const { return server_port_; }
   [[nodiscard]] tests::World& world() { return *world_; }
   [[nodiscard]] uint64_t in_use() const;
+  // Connections that are no longer half-open, by number of entry, ascending.
+  [[nodiscard]] std::vector<uint32_t> established() const;
   // Of a connection of the case: its entry, and its share of the buckets in a full table.
   [[nodiscard]] double connection_bytes() const;
   // Packets that got another verdict than `sent_*`, over all workers, in words; empty: none.

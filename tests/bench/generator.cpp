@@ -47,7 +47,7 @@ Source::~Source() {
 void Source::set(const Traffic& traffic) {
   traffic_ = traffic;
   turn_ = 0;
-  until_packet_ = 0;
+  at_in_mix_ = 0;
   // Odd and coprime to the number of flows: i * multiplier mod flows meets each once.
   multiplier_ =
       std::max<uint64_t>(static_cast<uint64_t>(static_cast<double>(traffic.flows) * 0.618), 1);
@@ -76,10 +76,11 @@ uint64_t Source::shuffled(uint64_t i) const {
 }
 
 Source::Pick Source::next() {
-  if (traffic_.flood_per_packet != 0 && until_packet_++ < traffic_.flood_per_packet) {
-    return {fresh_++, true};
+  if (traffic_.flood_per_packet != 0) {
+    const uint32_t at = at_in_mix_;
+    at_in_mix_ = (at + 1) % (traffic_.run * (traffic_.flood_per_packet + 1));
+    if (at < traffic_.run * traffic_.flood_per_packet) return {fresh_++, true};
   }
-  until_packet_ = 0;
   switch (traffic_.choice) {
     case Choice::uniform:
       return {traffic_.first_flow + below(random(), traffic_.flows), false};

@@ -34,8 +34,10 @@ struct Traffic {
   uint64_t first_flow = 0;  // flows are numbered from here
   const FrameWriter* writer = nullptr;
   const std::vector<Learned>* learned = nullptr;  // replies of these flows, rather than requests
-  // So many packets of fresh flows, made by `flood`, between two others (0: none).
+  // So many packets of fresh flows, made by `flood`, to one other (0: none); `run` of a kind one
+  // after another.
   uint32_t flood_per_packet = 0;
+  uint32_t run = 1;
   const FrameWriter* flood = nullptr;
 };
 
@@ -80,7 +82,7 @@ class Source {
   uint64_t fresh_ = 0;
   uint64_t turn_ = 0;
   uint64_t multiplier_ = 1;
-  uint32_t until_packet_ = 0;
+  uint32_t at_in_mix_ = 0;
   std::vector<uint32_t> zipf_;  // flows, as they come
 };
 

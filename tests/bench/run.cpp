@@ -48,8 +48,10 @@ Result run_case(const Case& one, const RunOptions& options, rte_mempool* pool,
     case CaseKind::fresh:
       result = run_fresh(one, options, bed);
       break;
-    case CaseKind::established:
     case CaseKind::flood:
+      result = run_flood(one, options, bed);
+      break;
+    case CaseKind::established:
     case CaseKind::swaps:
       result = run_established(one, options, bed);
       break;

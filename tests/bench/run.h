@@ -21,6 +21,7 @@ struct Books {
 void finish(Result& result, Bed& bed, const Source& source, const Sink& sink, const Books& books);
 
 [[nodiscard]] Result run_established(const Case& one, const RunOptions& options, Bed& bed);
+[[nodiscard]] Result run_flood(const Case& one, const RunOptions& options, Bed& bed);
 [[nodiscard]] Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed);
 // The time-out at which as many connections live as the case wants, by its rate on a bed with
 // another one.
