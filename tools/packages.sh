@@ -22,7 +22,9 @@ run_packages=(
 # What the demo adds: real servers, a client, and eyes.
 demo_packages=(nginx curl tcpdump ethtool python3)
 # What the tests add to that.
-test_packages=(libbenchmark-dev python3-scapy wrk iperf3 jq valgrind "${demo_packages[@]}")
+test_packages=(
+  libbenchmark-dev python3-scapy wrk iperf3 jq valgrind dpdk-dev lua5.4 "${demo_packages[@]}"
+)
 lint_packages=(git clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
 # Only there for their programs; Debian would start them as services on installation.
 service_packages=(nginx iperf3)
