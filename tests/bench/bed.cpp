@@ -151,23 +151,7 @@ rte_mempool* make_bench_pool(uint32_t workers) {
 
 Bed::Bed(const BedOptions& options, rte_mempool* pool, rte_mempool* own_pool)
     : options_(options), start_ns_(monotonic_ns()), config_(config_of(options)) {
-  std::array<std::vector<Source*>, 2> sources;
-  std::array<std::vector<Sink*>, 2> sinks;
-  for (uint32_t i = 0; i < options.workers; ++i) {
-    clients_.push_back(std::make_unique<Source>(pool, i * 7919 + 17));
-    servers_.push_back(std::make_unique<Source>(pool, i * 7919 + 4711));
-    to_clients_.push_back(std::make_unique<Sink>());
-    to_servers_.push_back(std::make_unique<Sink>());
-    sources[0].push_back(clients_.back().get());
-    sources[1].push_back(servers_.back().get());
-    sinks[0].push_back(to_clients_.back().get());
-    sinks[1].push_back(to_servers_.back().get());
-  }
-  static int number = 0;
-  const std::string name = fmt::format("gen{}", ++number);
-  client_port_ = make_generator_port(name + "c", pool, sources[0], sinks[0]);
-  server_port_ = make_generator_port(name + "s", pool, sources[1], sinks[1]);
-
+  make_ports(pool);
   tests::WorldOptions world;
   world.workers = options.workers;
   world.capacity_v4 = options.capacity_v4;
@@ -212,10 +196,53 @@ Bed::Bed(const BedOptions& options, rte_mempool* pool, rte_mempool* own_pool)
   replies_ = FrameWriter(back);
 }
 
+void Bed::make_ports(rte_mempool* pool) {
+  std::array<std::vector<Source*>, 2> sources;
+  std::array<std::vector<Sink*>, 2> sinks;
+  for (uint32_t i = 0; i < options_.workers; ++i) {
+    clients_.push_back(std::make_unique<Source>(pool, i * 7919 + 17));
+    servers_.push_back(std::make_unique<Source>(pool, i * 7919 + 4711));
+    to_clients_.push_back(std::make_unique<Sink>());
+    to_servers_.push_back(std::make_unique<Sink>());
+    sources[0].push_back(clients_.back().get());
+    sources[1].push_back(servers_.back().get());
+    sinks[0].push_back(to_clients_.back().get());
+    sinks[1].push_back(to_servers_.back().get());
+  }
+  static int number = 0;
+  const std::string name = fmt::format("gen{}", ++number);
+  if (options_.far_generator) {
+    far_ends_.push_back(std::make_unique<FarEnd>(name + "c", pool, clients(0), to_clients(0)));
+    far_ends_.push_back(std::make_unique<FarEnd>(name + "s", pool, servers(0), to_servers(0)));
+    client_port_ = far_ends_[0]->port();
+    server_port_ = far_ends_[1]->port();
+  } else {
+    client_port_ = make_generator_port(name + "c", pool, sources[0], sinks[0]);
+    server_port_ = make_generator_port(name + "s", pool, sources[1], sinks[1]);
+  }
+}
+
 Bed::~Bed() {
   world_.reset();
+  if (!far_ends_.empty()) return;
   close_generator_port(client_port_);
   close_generator_port(server_port_);
+}
+
+void Bed::pump() {
+  for (const auto& end : far_ends_)
+    end->pump();
+}
+
+double Bed::full_pumps() const {
+  const FarEnd& end = *far_ends_[0];
+  return static_cast<double>(end.full_pumps()) / static_cast<double>(end.pumps());
+}
+
+// A turn with frames for it, whichever core they are made on later.
+uint32_t Bed::step(uint32_t worker) {
+  pump();
+  return turn(worker);
 }
 
 FlowShape Bed::shape(uint8_t tcp_flags) const {
@@ -246,9 +273,11 @@ void Bed::establish_on(uint32_t worker, uint64_t first, uint64_t flows,
       clients(worker).set(traffic);
       const uint64_t until = clients(worker).made() + count;
       while (clients(worker).made() < until)
-        turn(worker);
+        step(worker);
       clients(worker).stop();
-      turn(worker);
+      while (step(worker) != 0) {
+      }
+      pump();
       to_servers(worker).learn_into(nullptr, false, 0);
     }
   }

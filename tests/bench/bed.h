@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/far_end.h"
 #include "tests/bench/generator.h"
 #include "tests/support/world.h"
 
@@ -26,8 +27,9 @@ struct BedOptions {
   uint32_t services = 1;      // the case's, and others that get nothing
   uint32_t all_backends = 0;  // more of them, shared out to the other services
   uint32_t local_addresses = 1;
-  uint32_t timeout_s = 0;  // of UDP and of half-open TCP connections; 0: the default
-  uint64_t turn_ns = 0;    // virtual time that a turn takes; 0: the time is the real clock's
+  bool far_generator = false;  // on another core, by pump(); with one worker only
+  uint32_t timeout_s = 0;      // of UDP and of half-open TCP connections; 0: the default
+  uint64_t turn_ns = 0;        // virtual time that a turn takes; 0: the time is the real clock's
   control::RegionPages pages = control::RegionPages::automatic;
 };
 
@@ -46,6 +48,11 @@ class Bed {
   void establish(uint64_t flows, std::vector<Learned>* learned = nullptr);
 
   uint32_t turn(uint32_t worker) { return dataplane::worker_turn(world_->worker(worker), now()); }
+  // Of a far generator: a burst from each source, and what the worker sent to each sink. By one
+  // thread at a time; establish() calls it itself.
+  void pump();
+  // Of pump(): the share of calls on which the clients' side had no room for more.
+  [[nodiscard]] double full_pumps() const;
   // A change of the configuration that replaces blocks and a root: of a backend's weight.
   void swap_snapshot();
 
@@ -78,6 +85,8 @@ class Bed {
     return {virtual_ns_,
             dataplane::first_tick + static_cast<dataplane::Tick>(virtual_ns_ / ns_per_tick)};
   }
+  void make_ports(rte_mempool* pool);
+  uint32_t step(uint32_t worker);
   [[nodiscard]] FlowShape shape(uint8_t tcp_flags) const;
   void establish_on(uint32_t worker, uint64_t first, uint64_t flows, std::vector<Learned>* learned);
 
@@ -90,6 +99,7 @@ class Bed {
   std::vector<std::unique_ptr<Source>> servers_;
   std::vector<std::unique_ptr<Sink>> to_clients_;
   std::vector<std::unique_ptr<Sink>> to_servers_;
+  std::vector<std::unique_ptr<FarEnd>> far_ends_;  // clients' side, servers' side; or none
   uint16_t client_port_ = 0;
   uint16_t server_port_ = 0;
   FrameWriter requests_;  // of flows that are there: ACK

@@ -85,6 +85,17 @@ void add_surroundings(std::vector<Case>& cases) {
   cases.push_back(as(established("fullnat", false, m), CaseKind::two_workers, ", two workers"));
 }
 
+void add_far(std::vector<Case>& cases) {
+  for (const char* mode : {"dr", "nat", "fullnat", "ipip"}) {
+    for (const uint64_t flows : {k, m}) {
+      cases.push_back(
+          as(established(mode, false, flows), CaseKind::far, ", generator on another core"));
+      cases.back().bed.far_generator = true;
+      cases.back().full_only = std::string_view(mode) != "dr";
+    }
+  }
+}
+
 // Every packet a new flow that is forgotten a few seconds later; with --full so many seconds later
 // that at least ten million live, two keys each with FULLNAT.
 void add_fresh(std::vector<Case>& cases) {
@@ -113,6 +124,7 @@ std::vector<Case> all_cases() {
   add_modes(cases);
   add_sizes(cases);
   add_surroundings(cases);
+  add_far(cases);
   add_fresh(cases);
   return cases;
 }

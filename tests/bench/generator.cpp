@@ -161,17 +161,13 @@ uint16_t Sink::send(void* queue, rte_mbuf** frames, uint16_t count) {
   return count;
 }
 
-uint16_t make_generator_port(const std::string& name, rte_mempool* pool,
-                             const std::vector<Source*>& sources, const std::vector<Sink*>& sinks) {
-  const auto count = static_cast<uint16_t>(sources.size());
-  std::vector<rte_ring*> rings;
-  for (uint16_t q = 0; q < count; ++q) {
-    rings.push_back(rte_ring_create((name + "q" + std::to_string(q)).c_str(), 64, 0, 0));
-    if (rings.back() == nullptr) fail("no ring");
-  }
-  // A port of the ring driver, with the functions of its data path replaced.
+uint16_t start_ring_port(const std::string& name, rte_mempool* pool,
+                         const std::vector<rte_ring*>& receive,
+                         const std::vector<rte_ring*>& transmit) {
+  const auto count = static_cast<uint16_t>(receive.size());
   const int made =
-      rte_eth_from_rings(name.c_str(), rings.data(), count, rings.data(), count, SOCKET_ID_ANY);
+      rte_eth_from_rings(name.c_str(), const_cast<rte_ring**>(receive.data()), count,
+                         const_cast<rte_ring**>(transmit.data()), count, SOCKET_ID_ANY);
   if (made < 0) fail("no port");
   const auto id = static_cast<uint16_t>(made);
   const rte_eth_conf conf{};
@@ -181,10 +177,22 @@ uint16_t make_generator_port(const std::string& name, rte_mempool* pool,
          rte_eth_tx_queue_setup(id, q, descriptors, 0, nullptr) == 0;
   }
   if (!ok || rte_eth_dev_start(id) != 0) fail("port not started");
+  return id;
+}
+
+uint16_t make_generator_port(const std::string& name, rte_mempool* pool,
+                             const std::vector<Source*>& sources, const std::vector<Sink*>& sinks) {
+  std::vector<rte_ring*> rings;
+  for (size_t q = 0; q < sources.size(); ++q) {
+    rings.push_back(rte_ring_create((name + "q" + std::to_string(q)).c_str(), 64, 0, 0));
+    if (rings.back() == nullptr) fail("no ring");
+  }
+  // With the functions of its data path replaced.
+  const uint16_t id = start_ring_port(name, pool, rings, rings);
   struct rte_eth_fp_ops& operations = rte_eth_fp_ops[id];
   operations.rx_pkt_burst = &Source::receive;
   operations.tx_pkt_burst = &Sink::send;
-  for (uint16_t q = 0; q < count; ++q) {
+  for (size_t q = 0; q < sources.size(); ++q) {
     operations.rxq.data[q] = sources[q];
     operations.txq.data[q] = sinks[q];
   }

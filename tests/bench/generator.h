@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include "tests/bench/flows.h"
 
@@ -122,6 +123,10 @@ class Sink {
 [[nodiscard]] uint16_t make_generator_port(const std::string& name, rte_mempool* pool,
                                            const std::vector<Source*>& sources,
                                            const std::vector<Sink*>& sinks);
+// Starts a port of the ring driver that receives from the first rings and sends to the others.
+[[nodiscard]] uint16_t start_ring_port(const std::string& name, rte_mempool* pool,
+                                       const std::vector<rte_ring*>& receive,
+                                       const std::vector<rte_ring*>& transmit);
 void close_generator_port(uint16_t port);
 
 }  // namespace headgate::bench

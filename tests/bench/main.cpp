@@ -37,6 +37,10 @@ std::vector<Result> run_cases(const Options& options, rte_mempool* pool, rte_mem
   std::vector<Result> results;
   for (const Case& one : all_cases()) {
     if (!is_wanted(one, options)) continue;
+    if (one.needs_two_cores() && !options.run.other_core) {
+      fmt::print("{}: not measured, it needs a second core\n", one.name);
+      continue;
+    }
     if (results.empty()) print_head();
     results.push_back(run_case(one, options.run, pool, own_pool));
     print_row(results.back());
@@ -87,7 +91,7 @@ int run(const Options& options) {
   return status;
 }
 
-int start(const Options& options) {
+int start(Options options) {
   dataplane::EalOptions eal_options;
   eal_options.program = "headgate_bench";
   eal_options.file_prefix = fmt::format("hg-bench-{}", getpid());
@@ -100,9 +104,10 @@ int start(const Options& options) {
   }
   fmt::print("{}\n", eal->notice());
   int status = 2;
+  const std::vector<uint16_t> cores = dataplane::usable_cores();
+  if (cores.size() > 1) options.run.other_core = cores.front();
   std::thread([&] {
-    const auto thread =
-        dataplane::RegisteredThread::enter("bench", dataplane::usable_cores().back());
+    const auto thread = dataplane::RegisteredThread::enter("bench", cores.back());
     if (thread) {
       status = run(options);
     } else {

@@ -87,18 +87,22 @@ double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, B
          static_cast<double>(source.made() - before);
 }
 
+uint16_t floor_turn(uint16_t port) {
+  std::array<rte_mbuf*, burst> frames;
+  const uint16_t count = rte_eth_rx_burst(port, 0, frames.data(), burst);
+  for (uint16_t i = 0; i < count; ++i)
+    rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
+  for (uint16_t i = 0; i < count; ++i)
+    swap_macs(frames[i]);
+  if (count != 0) rte_eth_tx_burst(port, 0, frames.data(), count);
+  return count;
+}
+
 double time_floor(uint16_t port, Source& source, uint64_t packets) {
   const uint64_t before = source.made();
   const uint64_t begin = rte_rdtsc_precise();
-  while (source.made() - before < packets) {
-    std::array<rte_mbuf*, burst> frames;
-    const uint16_t count = rte_eth_rx_burst(port, 0, frames.data(), burst);
-    for (uint16_t i = 0; i < count; ++i)
-      rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
-    for (uint16_t i = 0; i < count; ++i)
-      swap_macs(frames[i]);
-    rte_eth_tx_burst(port, 0, frames.data(), count);
-  }
+  while (source.made() - before < packets)
+    floor_turn(port);
   return static_cast<double>(rte_rdtsc_precise() - begin) * tsc_ns() /
          static_cast<double>(source.made() - before);
 }

@@ -58,7 +58,9 @@ struct Slices {
 
 // Turns of one worker until its generator has made so many packets; ns per packet.
 double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, BurstTimes* times);
-// What the machine could do at best: receive, touch the header, swap the MACs, send.
+// What the machine could do at best: receive, touch the header, swap the MACs, send. One burst; how
+// many packets it had.
+uint16_t floor_turn(uint16_t port);
 double time_floor(uint16_t port, Source& source, uint64_t packets);
 
 }  // namespace headgate::bench

@@ -45,6 +45,9 @@ Result run_case(const Case& one, const RunOptions& options, rte_mempool* pool,
     case CaseKind::two_workers:
       result = run_two_workers(one, options, bed);
       break;
+    case CaseKind::far:
+      result = run_far(one, options, bed);
+      break;
     case CaseKind::fresh:
       result = run_fresh(one, options, bed);
       break;

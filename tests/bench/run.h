@@ -23,6 +23,7 @@ void finish(Result& result, Bed& bed, const Source& source, const Sink& sink, co
 [[nodiscard]] Result run_established(const Case& one, const RunOptions& options, Bed& bed);
 [[nodiscard]] Result run_flood(const Case& one, const RunOptions& options, Bed& bed);
 [[nodiscard]] Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed);
+[[nodiscard]] Result run_far(const Case& one, const RunOptions& options, Bed& bed);
 // The time-out at which as many connections live as the case wants, by its rate on a bed with
 // another one.
 [[nodiscard]] uint32_t timeout_for_live(const Case& one, Bed& bed);

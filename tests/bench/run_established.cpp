@@ -5,17 +5,19 @@
 
 #include <fmt/format.h>
 
+#include "dataplane/eal.h"
 #include "tests/bench/run.h"
 
 namespace headgate::bench {
 namespace {
 
-// Another thread that publishes a snapshot again and again.
+// Another thread that publishes a snapshot again and again, on another core where there is one.
 class Swapper {
  public:
-  Swapper(Bed& bed, bool wanted) {
+  Swapper(Bed& bed, bool wanted, std::optional<uint16_t> core) {
     if (!wanted) return;
-    thread_ = std::jthread([this, &bed](const std::stop_token& stop) {
+    thread_ = std::jthread([this, &bed, core](const std::stop_token& stop) {
+      const auto thread = dataplane::RegisteredThread::enter("swapper", core);
       while (!stop.stop_requested()) {
         bed.swap_snapshot();
         ++swaps_;
@@ -51,7 +53,7 @@ Result run_established(const Case& one, const RunOptions& options, Bed& bed) {
   std::vector<double> ns;
   std::vector<double> floor_ns;
   sink.sample_every(sampled_every);
-  Swapper swapper(bed, one.kind == CaseKind::swaps);
+  Swapper swapper(bed, one.kind == CaseKind::swaps, options.other_core);
   for (uint32_t i = 0; i < options.slices.count; ++i) {
     const uint64_t before = source.made();
     floor_ns.push_back(time_floor(floor_port, source, options.slices.packets / 4));

@@ -21,8 +21,7 @@ Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed) {
   std::atomic<int> order{wait};
   std::atomic<bool> runs{false};
   std::jthread other([&] {
-    const auto thread =
-        dataplane::RegisteredThread::enter("bench2", dataplane::usable_cores().front());
+    const auto thread = dataplane::RegisteredThread::enter("bench2", options.other_core);
     while (order != end) {
       runs = order == run;
       if (runs) bed.turn(1);
