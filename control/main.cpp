@@ -60,6 +60,14 @@ int run(const control::DaemonOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#if defined(__AVX2__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) {
+    fmt::print(stderr,
+               "headgated: this build is for processors with AVX2 and BMI2, which this one lacks; "
+               "build it with -Dcpu=x86-64-v2\n");
+    return 1;
+  }
+#endif
   CLI::App app("headgated: a layer-4 load balancer on DPDK");
   Arguments arguments;
   arguments.daemon.config_path = config::default_config_path;

@@ -116,11 +116,10 @@ void WorkerSet::connect_port(size_t port) {
   const PortEntry& entry = ports_.ports()[port];
   const auto& shares = ports_.plan().ports[port].workers;
   for (size_t i = 0; i < workers_.size(); ++i) {
-    dataplane::WorkerPort& mine = workers_[i]->ports[entry.port->id()];
+    dataplane::WorkerPort& mine = workers_[i]->add_port(entry.port->id());
     mine.rx_queue = shares[i].rx_queue;
     mine.tx_queue = shares[i].tx_queue;
     mine.rss = entry.rss.get();
-    mine.present = true;
     mine.has_twin = entry.twin.has_value();
   }
 }

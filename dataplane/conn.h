@@ -28,8 +28,10 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "dataplane/conn_state.h"
 #include "dataplane/flow_key.h"
@@ -132,6 +134,27 @@ struct ConnCommon {
   }
 };
 
+// How a packet leaves that matched one of the keys: as the other key says, turned around. Words as
+// they lie in the header, source first.
+struct Translation4 {
+  uint64_t addresses;
+  uint32_t ports;
+};
+struct Translation6 {
+  net::Ipv6Address source;
+  net::Ipv6Address destination;
+  uint32_t ports;
+};
+
+namespace detail {
+// Two ports that lie one after the other, exchanged.
+[[nodiscard]] inline uint32_t exchanged_ports(const net::be16& first) noexcept {
+  uint32_t ports;
+  std::memcpy(&ports, reinterpret_cast<const uint8_t*>(&first), sizeof(ports));
+  return std::rotl(ports, 16);
+}
+}  // namespace detail
+
 struct alignas(64) Connection4 {
   ConnCommon common;
   net::Ipv4Address client_ip;
@@ -152,6 +175,14 @@ struct alignas(64) Connection4 {
             .destination_port = forward ? vport : local_port,
             .protocol = common.protocol,
             .kind = common.kind};
+  }
+  [[nodiscard]] Translation4 translation(Direction direction) const noexcept {
+    const bool forward = direction == Direction::forward;
+    uint64_t addresses;
+    std::memcpy(&addresses, reinterpret_cast<const uint8_t*>(forward ? &backend_ip : &client_ip),
+                sizeof(addresses));
+    return {std::rotl(addresses, 32),
+            detail::exchanged_ports(forward ? backend_port : client_port)};
   }
 };
 
@@ -176,6 +207,11 @@ struct alignas(64) Connection6 {
             .destination_port = forward ? vport : local_port,
             .protocol = common.protocol,
             .kind = common.kind};
+  }
+  [[nodiscard]] Translation6 translation(Direction direction) const noexcept {
+    const bool forward = direction == Direction::forward;
+    return {forward ? local_ip : vip, forward ? backend_ip : client_ip,
+            detail::exchanged_ports(forward ? backend_port : client_port)};
   }
 };
 

@@ -12,6 +12,10 @@
 #include <cstdint>
 #include <type_traits>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "dataplane/conn.h"
 #include "dataplane/limits.h"
 
@@ -52,10 +56,17 @@ class Slot {
   }
   // Could this slot, in this state, hold a key of this family with this hash?
   [[nodiscard]] constexpr bool matches(uint64_t hash, SlotState state, bool v6) const noexcept {
-    constexpr uint64_t ignored = (uint64_t{1} << direction_bit) | 0x7fffffff;
-    const uint64_t wanted = signature(hash) | static_cast<uint64_t>(state) << state_shift |
-                            (v6 ? uint64_t{0x80000000} : 0);
-    return (word_ & ~ignored) == wanted;
+    return is_like(pattern(hash, state, v6));
+  }
+  // The same in two parts: the bits that are compared, and what they have to be.
+  [[nodiscard]] constexpr bool is_like(uint64_t pattern) const noexcept {
+    return (word_ & compared) == pattern;
+  }
+  static constexpr uint64_t compared = ~((uint64_t{1} << direction_bit) | 0x7fffffff);
+  [[nodiscard]] static constexpr uint64_t pattern(uint64_t hash, SlotState state,
+                                                  bool v6) noexcept {
+    return signature(hash) | static_cast<uint64_t>(state) << state_shift |
+           (v6 ? uint64_t{0x80000000} : 0);
   }
 
  private:
@@ -77,6 +88,26 @@ struct alignas(64) Bucket {
   std::atomic<uint64_t> slots[slots_per_bucket];
 };
 static_assert(sizeof(Bucket) == 64);
+
+// Bit i: slot i may be like `pattern`. A hint from loads that order nothing, all slots at once
+// where the processor can: each slot named is to be loaded again, with acquire, and compared.
+[[nodiscard]] inline uint32_t similar_slots(const Bucket& bucket, uint64_t pattern) noexcept {
+#if defined(__AVX2__) && !defined(HEADGATE_TSAN) && !defined(HEADGATE_FAULTS)
+  const auto* lines = reinterpret_cast<const __m256i*>(&bucket);
+  const __m256i compared = _mm256_set1_epi64x(static_cast<long long>(Slot::compared));
+  const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(pattern));
+  const auto equal = [&](const __m256i* words) noexcept {
+    const __m256i same =
+        _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(words), compared), wanted);
+    return static_cast<uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(same)));
+  };
+  return (equal(lines) | equal(lines + 1) << 4) >> 1;  // the first word is `away`
+#else
+  (void)bucket;
+  (void)pattern;
+  return (1U << slots_per_bucket) - 1;
+#endif
+}
 
 // A singly linked list of free or retired entries, threaded through timer_next. Owner only.
 struct EntryList {

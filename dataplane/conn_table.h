@@ -50,6 +50,7 @@
 //   hash() all, prefetch_bucket() all, probe() all, prefetch_entry() all, confirm() all.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -321,9 +322,11 @@ inline uint64_t load_away(const Bucket& bucket, std::memory_order order) noexcep
 template <class Key>
 Slot ConnTable::probe(uint64_t hash) const noexcept {
   const Bucket& bucket = home(hash);
-  for (const auto& word : bucket.slots) {
+  const uint64_t pattern = Slot::pattern(hash, SlotState::live, detail::is_v6_key<Key>);
+  for (uint32_t similar = similar_slots(bucket, pattern); similar != 0; similar &= similar - 1) {
+    const auto& word = bucket.slots[std::countr_zero(similar)];
     const Slot slot = detail::load_slot(word, std::memory_order_acquire);
-    if (slot.matches(hash, SlotState::live, detail::is_v6_key<Key>)) return slot;
+    if (slot.is_like(pattern)) return slot;
   }
   return Slot{};
 }
@@ -376,11 +379,11 @@ Hit ConnTable::confirm(uint64_t hash, const Key& key, Slot candidate) const noex
 
 template <class Key>
 Hit ConnTable::find_in(const Bucket& bucket, uint64_t hash, const Key& key) const noexcept {
-  for (const auto& word : bucket.slots) {
+  const uint64_t pattern = Slot::pattern(hash, SlotState::live, detail::is_v6_key<Key>);
+  for (uint32_t similar = similar_slots(bucket, pattern); similar != 0; similar &= similar - 1) {
+    const auto& word = bucket.slots[std::countr_zero(similar)];
     const Slot slot = detail::load_slot(word, std::memory_order_acquire);
-    if (slot.matches(hash, SlotState::live, detail::is_v6_key<Key>) && entry_has(slot, key)) {
-      return {slot.ref(), slot.direction()};
-    }
+    if (slot.is_like(pattern) && entry_has(slot, key)) return {slot.ref(), slot.direction()};
   }
   return {};
 }

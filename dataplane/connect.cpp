@@ -15,10 +15,11 @@ constexpr uint16_t port_bfd_multihop = 4784;
 bool is_control_traffic(const Packet& packet) noexcept {
   switch (packet.protocol) {
     case net::protocol_tcp:
-      return packet.source_port.host() == port_bgp || packet.destination_port.host() == port_bgp;
+      return packet.source_port().host() == port_bgp ||
+             packet.destination_port().host() == port_bgp;
     case net::protocol_udp:
-      return packet.destination_port.host() == port_bfd ||
-             packet.destination_port.host() == port_bfd_multihop;
+      return packet.destination_port().host() == port_bfd ||
+             packet.destination_port().host() == port_bfd_multihop;
     case net::protocol_vrrp:
     case net::protocol_ospf:
       return true;
@@ -59,13 +60,13 @@ void no_service(Worker& worker, Packet& packet) noexcept {
       originate_reset(worker, packet);
       break;
     case net::protocol_udp:
-      originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination);
+      originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination());
       break;
     case net::protocol_sctp:
     case net::protocol_none:
       break;
     default:
-      originate_icmp_error(worker, packet, IcmpError::protocol_unreachable, packet.destination);
+      originate_icmp_error(worker, packet, IcmpError::protocol_unreachable, packet.destination());
   }
   drop(worker, packet.mbuf, Verdict::drop_no_service);
 }
@@ -73,7 +74,7 @@ void no_service(Worker& worker, Packet& packet) noexcept {
 bool icmp_checksum_is_right(const Packet& packet) noexcept {
   uint64_t sum = 0;
   if (!packet.is_v4()) {
-    sum = net::pseudo_header_sum(packet.source.bytes, packet.destination.bytes,
+    sum = net::pseudo_header_sum(packet.source().bytes, packet.destination().bytes,
                                  net::protocol_icmpv6, packet.l4_length);
   }
   const auto l4_offset =
@@ -98,7 +99,7 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
   if (!icmp_checksum_is_right(packet)) {
     return drop(worker, packet.mbuf, Verdict::drop_icmp_checksum);
   }
-  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination);
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
   if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
   // Here errors about packets of connections will be translated (RFC 5508); until then they end.
   if (is_icmp_error(packet)) return drop(worker, packet.mbuf, Verdict::drop_icmp_error);
@@ -111,16 +112,17 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
 }  // namespace
 
 void forward_unknown(Worker& worker, Packet& packet) noexcept {
-  const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source);
+  const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
   if (is_our_address(source_flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_own_source);
   }
-  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination);
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
   if ((flags & address_vip) != 0) {
-    const ServiceBlock* service = find_service(worker.region, *worker.root, packet.destination,
-                                               packet.protocol, packet.destination_port);
+    const ServiceBlock* service = find_service(worker.region, *worker.root, packet.destination(),
+                                               packet.protocol, packet.destination_port());
     if (service == nullptr) {
-      service = find_service(worker.region, *worker.root, packet.destination, packet.protocol, {});
+      service =
+          find_service(worker.region, *worker.root, packet.destination(), packet.protocol, {});
     }
     if (service != nullptr) return start_flow(worker, packet, *service);
     if ((flags & address_host) == 0) return no_service(worker, packet);
@@ -133,12 +135,12 @@ void forward_unknown(Worker& worker, Packet& packet) noexcept {
 }
 
 void forward_other(Worker& worker, Packet& packet, FrameKind kind) noexcept {
-  const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source);
+  const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
   if (is_our_address(source_flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_own_source);
   }
   if (kind == FrameKind::icmp) return forward_icmp(worker, packet, source_flags);
-  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination);
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
   if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
   // Here fragments will follow the verdict of their first one.
   if (kind == FrameKind::fragment) {

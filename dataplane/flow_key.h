@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -43,6 +44,25 @@ struct alignas(8) FlowKey6 {
 };
 
 static_assert(sizeof(FlowKey4) == 16 && sizeof(FlowKey6) == 40);
+
+// The key of a packet, from where its addresses and its ports lie one after the other.
+inline FlowKey4 flow_key4(const void* addresses, const void* ports, uint8_t protocol) noexcept {
+  std::array<uint64_t, 2> words;
+  uint32_t both_ports;
+  std::memcpy(words.data(), addresses, 8);
+  std::memcpy(&both_ports, ports, 4);
+  words[1] = both_ports | uint64_t{protocol} << 32;
+  return std::bit_cast<FlowKey4>(words);
+}
+inline FlowKey6 flow_key6(const void* addresses, const void* ports, uint8_t protocol) noexcept {
+  std::array<uint64_t, 5> words;
+  uint32_t both_ports;
+  std::memcpy(words.data(), addresses, 32);
+  std::memcpy(&both_ports, ports, 4);
+  words[4] = both_ports | uint64_t{protocol} << 32;
+  return std::bit_cast<FlowKey6>(words);
+}
+static_assert(std::endian::native == std::endian::little && EntryKind{} == EntryKind::flow);
 
 // Random bytes, drawn once when the table is made and kept in its header.
 struct HashSeed {

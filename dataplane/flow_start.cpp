@@ -14,7 +14,7 @@ namespace {
 constexpr int start_tries = 3;
 
 NewFlow flow_of(const Packet& packet) noexcept {
-  return {packet.source, packet.destination, packet.source_port};
+  return {packet.source(), packet.destination(), packet.source_port()};
 }
 
 void refuse(Worker& worker, Packet& packet, const ServiceBlock& service, Verdict verdict) noexcept {
@@ -24,7 +24,7 @@ void refuse(Worker& worker, Packet& packet, const ServiceBlock& service, Verdict
 
 // LVS reports a service without a usable backend by ICMP, to TCP as well.
 void no_backend(Worker& worker, Packet& packet, const ServiceBlock& service) noexcept {
-  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination);
+  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination());
   refuse(worker, packet, service, Verdict::drop_no_backend);
 }
 
@@ -94,10 +94,10 @@ struct Ends {
 template <typename Entry, typename Convert>
 void fill_addresses(Entry& entry, const Packet& packet, const Ends& ends,
                     Convert convert) noexcept {
-  entry.client_ip = convert(packet.source);
-  entry.vip = convert(packet.destination);
-  entry.client_port = packet.source_port;
-  entry.vport = packet.destination_port;
+  entry.client_ip = convert(packet.source());
+  entry.vip = convert(packet.destination());
+  entry.client_port = packet.source_port();
+  entry.vport = packet.destination_port();
   entry.backend_ip = convert(ends.backend);
   entry.local_ip = convert(ends.local);
   entry.backend_port = ends.backend_port;
@@ -135,7 +135,7 @@ void fill_entry(Worker& worker, ConnRef ref, const Packet& packet, const Service
 }
 
 net::be16 backend_port_of(const Packet& packet, const BackendRow& backend) noexcept {
-  return backend.port.raw() == 0 ? packet.destination_port : backend.port;
+  return backend.port.raw() == 0 ? packet.destination_port() : backend.port;
 }
 
 // Where the backend's packets come in, if its way leads through a port at all.
@@ -191,8 +191,9 @@ PublishResult publish(Worker& worker, ConnRef& ref, const Packet& packet,
     return publish_fullnat(worker, ref, packet, service, backend);
   }
   const bool is_nat = backend.mode == Mode::nat;
-  Ends ends{packet.source, packet.source, backend_port_of(packet, backend), packet.source_port};
-  if (backend.address.family == packet.source.family) ends.backend = backend.address;
+  Ends ends{packet.source(), packet.source(), backend_port_of(packet, backend),
+            packet.source_port()};
+  if (backend.address.family == packet.family) ends.backend = backend.address;
   fill_keys(worker.connections, ref, packet, ends);
   return worker.connections.publish(worker.options.id, ref,
                                     is_nat ? Keys::both : Keys::forward_only);
@@ -212,7 +213,7 @@ void flow_begins(Worker& worker, Packet& packet, const ServiceBlock& service, Co
 // Nothing free to tell this connection's replies by.
 void refuse_reply_key(Worker& worker, Packet& packet, const ServiceBlock& service,
                       Mode mode) noexcept {
-  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination);
+  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination());
   refuse(worker, packet, service,
          mode == Mode::fullnat ? Verdict::drop_no_local_port : Verdict::drop_reply_key_taken);
 }
@@ -221,7 +222,7 @@ void refuse_reply_key(Worker& worker, Packet& packet, const ServiceBlock& servic
 bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
                     const BackendRow& backend) noexcept {
   ConnTable& table = worker.connections;
-  ConnRef ref = table.allocate(worker.options.id, packet.source.family);
+  ConnRef ref = table.allocate(worker.options.id, packet.family);
   if (ref.is_none()) {
     without_entry(worker, packet, service, Verdict::drop_table_full);
     return true;

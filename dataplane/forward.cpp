@@ -1,5 +1,6 @@
 #include "dataplane/forward.h"
 
+#include <array>
 #include <optional>
 
 #include "dataplane/lifetime.h"
@@ -10,27 +11,19 @@
 namespace headgate::dataplane {
 namespace {
 
-// The addresses and ports that translation needs, of either family.
-struct Endpoint {
-  net::IpAddress address;
-  net::be16 port;
-};
+net::IpAddress client_of(const ConnTable& table, ConnRef ref) noexcept {
+  if (ref.is_v6()) return table.v6(ref).client_ip;
+  return table.v4(ref).client_ip;
+}
 
-Endpoint backend_of(const ConnTable& table, ConnRef ref) noexcept {
-  if (ref.is_v6()) return {table.v6(ref).backend_ip, table.v6(ref).backend_port};
-  return {table.v4(ref).backend_ip, table.v4(ref).backend_port};
-}
-Endpoint local_of(const ConnTable& table, ConnRef ref) noexcept {
-  if (ref.is_v6()) return {table.v6(ref).local_ip, table.v6(ref).local_port};
-  return {table.v4(ref).local_ip, table.v4(ref).local_port};
-}
-Endpoint vip_of(const ConnTable& table, ConnRef ref) noexcept {
-  if (ref.is_v6()) return {table.v6(ref).vip, table.v6(ref).vport};
-  return {table.v4(ref).vip, table.v4(ref).vport};
-}
-Endpoint client_of(const ConnTable& table, ConnRef ref) noexcept {
-  if (ref.is_v6()) return {table.v6(ref).client_ip, table.v6(ref).client_port};
-  return {table.v4(ref).client_ip, table.v4(ref).client_port};
+// As the connection says that a packet in this direction leaves.
+void translate_by(const ConnTable& table, Packet& packet, ConnRef ref,
+                  Direction direction) noexcept {
+  if (ref.is_v6()) {
+    translate(packet, table.v6(ref).translation(direction));
+  } else {
+    translate(packet, table.v4(ref).translation(direction));
+  }
 }
 
 // Towards backends an ICMP error comes from the interface's own address; towards clients it comes
@@ -54,7 +47,7 @@ struct Obstacle {
 
 // What a router checks before it sends a packet on: TTL, a way, and the size with `overhead` bytes
 // of outer header.
-std::optional<Obstacle> obstacle(const Packet& packet, const Hop& hop, uint16_t overhead) noexcept {
+std::optional<Obstacle> obstacle(const Packet& packet, Hop hop, uint16_t overhead) noexcept {
   if (packet.ttl() <= 1) return Obstacle{Verdict::drop_ttl_exceeded, IcmpError::time_exceeded};
   switch (hop.state) {
     case NextHopState::unreachable:
@@ -83,23 +76,25 @@ uint16_t answer(Worker& worker, const Packet& packet, const Obstacle& reason,
 
 void count_packet_in(Worker& worker, uint32_t service_id, uint32_t backend_id,
                      uint16_t bytes) noexcept {
-  for (TrafficRow* row : {&worker.counters.services[service_id],
-                          &worker.counters.backends[backend_index(backend_id)]}) {
-    row->in_packets.add(1);
-    row->in_bytes.add(bytes);
-  }
+  TrafficRow& service = worker.counters.services[service_id];
+  TrafficRow& backend = worker.counters.backends[backend_index(backend_id)];
+  service.in_packets.add(1);
+  service.in_bytes.add(bytes);
+  backend.in_packets.add(1);
+  backend.in_bytes.add(bytes);
 }
 
 void count_packet_out(Worker& worker, uint32_t service_id, uint32_t backend_id,
                       uint16_t bytes) noexcept {
-  for (TrafficRow* row : {&worker.counters.services[service_id],
-                          &worker.counters.backends[backend_index(backend_id)]}) {
-    row->out_packets.add(1);
-    row->out_bytes.add(bytes);
-  }
+  TrafficRow& service = worker.counters.services[service_id];
+  TrafficRow& backend = worker.counters.backends[backend_index(backend_id)];
+  service.out_packets.add(1);
+  service.out_bytes.add(bytes);
+  backend.out_packets.add(1);
+  backend.out_bytes.add(bytes);
 }
 
-void send_ipip(Worker& worker, Packet& packet, const BackendRow& backend, const Hop& hop,
+void send_ipip(Worker& worker, Packet& packet, const BackendRow& backend, Hop hop,
                Verdict verdict) noexcept {
   decrement_ttl(packet);
   if (!encapsulate(packet, backend.tunnel_source, backend.address, worker.ip_id++)) {
@@ -108,59 +103,71 @@ void send_ipip(Worker& worker, Packet& packet, const BackendRow& backend, const 
   transmit(worker, packet.mbuf, packet.l2_length, hop, verdict);
 }
 
-// Client to backend. `ref` is none for a packet without a connection.
-void send_to_backend(Worker& worker, Packet& packet, const BackendRow& backend, Mode mode,
-                     ConnRef ref) noexcept {
-  const Hop hop = hop_at(worker, backend.next_hop);
-  const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
-  const bool stateless = ref.is_none();
+// Whether nothing keeps a router from sending the packet on, with `overhead` bytes of outer header.
+bool may_pass(const Packet& packet, Hop hop, uint16_t overhead) noexcept {
+  return packet.ttl() > 1 && packet.l3_length + overhead <= hop.mtu &&
+         (hop.state == NextHopState::resolved || hop.state == NextHopState::unresolved);
+}
+
+// A tunnel needs an address of ours to come from.
+bool lacks_tunnel(const BackendRow& backend, Mode mode) noexcept {
+  return mode == Mode::ipip && backend.tunnel_source.family != backend.address.family;
+}
+
+// Ends a packet that may not pass to its backend. False: it may after all.
+[[gnu::noinline]] bool stopped_before_backend(Worker& worker, Packet& packet,
+                                              const BackendRow& backend, Mode mode, Hop hop,
+                                              uint16_t overhead, bool stateless) noexcept {
   auto reason = obstacle(packet, hop, overhead);
-  if (!reason && mode == Mode::ipip && backend.tunnel_source.family != backend.address.family) {
-    reason = {Verdict::drop_no_route, IcmpError::host_unreachable};  // no address to send from
+  if (!reason && lacks_tunnel(backend, mode)) {
+    reason = {Verdict::drop_no_route, IcmpError::host_unreachable};
   }
   if (reason) {
-    const uint16_t bytes = answer(worker, packet, *reason, packet.destination);
+    const uint16_t bytes = answer(worker, packet, *reason, packet.destination());
     // As LVS does: an error from the VIP about a connection is traffic of the connection.
     if (bytes != 0 && !stateless) count_packet_out(worker, backend.service_id, backend.id, bytes);
-    return drop(worker, packet.mbuf, reason->verdict);
+    drop(worker, packet.mbuf, reason->verdict);
+    return true;
   }
   if (hop.state == NextHopState::local && (mode == Mode::dr || mode == Mode::ipip)) {
-    return to_twin(worker, packet.mbuf, TwinClass::bulk, Verdict::twin_not_ours);
+    to_twin(worker, packet.mbuf, TwinClass::bulk, Verdict::twin_not_ours);
+    return true;
+  }
+  return false;
+}
+
+// The verdict of a packet of a connection of this mode.
+constexpr std::array<Verdict, mode_count> sent_to_backend{
+    Verdict::sent_dr, Verdict::sent_nat, Verdict::sent_fullnat, Verdict::sent_ipip};
+
+// Client to backend. Without a connection `ref` is none and `verdict` sent_stateless.
+[[gnu::always_inline]] inline void send_to_backend(Worker& worker, Packet& packet,
+                                                   const BackendRow& backend, Mode mode,
+                                                   ConnRef ref, Verdict verdict) noexcept {
+  const Hop hop = hop_at(worker, backend.next_hop);
+  const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
+  if (!may_pass(packet, hop, overhead) || lacks_tunnel(backend, mode)) [[unlikely]] {
+    const bool stateless = verdict == Verdict::sent_stateless;
+    if (stopped_before_backend(worker, packet, backend, mode, hop, overhead, stateless)) return;
   }
   switch (mode) {
     case Mode::dr:
-      decrement_ttl(packet);
-      return transmit(worker, packet.mbuf, packet.l2_length, hop,
-                      stateless ? Verdict::sent_stateless : Verdict::sent_dr);
+      break;
+    case Mode::nat:
+    case Mode::fullnat:
+      translate_by(worker.connections, packet, ref, Direction::forward);
+      break;
     case Mode::ipip:
-      return send_ipip(worker, packet, backend, hop,
-                       stateless ? Verdict::sent_stateless : Verdict::sent_ipip);
-    case Mode::nat: {
-      const Endpoint to = backend_of(worker.connections, ref);
-      translate_destination(packet, to.address, to.port);
-      decrement_ttl(packet);
-      return transmit(worker, packet.mbuf, packet.l2_length, hop, Verdict::sent_nat);
-    }
-    case Mode::fullnat: {
-      const Endpoint to = backend_of(worker.connections, ref);
-      const Endpoint from = local_of(worker.connections, ref);
-      translate(packet, from.address, from.port, to.address, to.port);
-      decrement_ttl(packet);
-      return transmit(worker, packet.mbuf, packet.l2_length, hop, Verdict::sent_fullnat);
-    }
+      return send_ipip(worker, packet, backend, hop, verdict);
   }
+  decrement_ttl(packet);
+  transmit(worker, packet.mbuf, packet.l2_length, hop, verdict);
 }
 
 // Backend to client, translated back to what the client knows.
-void send_to_client(Worker& worker, Packet& packet, ConnRef ref, const Endpoint& client,
-                    const Hop& hop) noexcept {
+void send_to_client(Worker& worker, Packet& packet, ConnRef ref, Hop hop) noexcept {
   const auto mode = static_cast<Mode>(worker.connections.common(ref).mode);
-  const Endpoint vip = vip_of(worker.connections, ref);
-  if (mode == Mode::fullnat) {
-    translate(packet, vip.address, vip.port, client.address, client.port);
-  } else {
-    translate_source(packet, vip.address, vip.port);
-  }
+  translate_by(worker.connections, packet, ref, Direction::reply);
   decrement_ttl(packet);
   transmit(worker, packet.mbuf, packet.l2_length, hop,
            mode == Mode::fullnat ? Verdict::sent_fullnat_reply : Verdict::sent_nat_reply);
@@ -182,26 +189,22 @@ bool begins_anew(const Worker& worker, const Packet& packet, StateWord state,
   return is_reusable(state.state()) || has(backend, backend_reopens);
 }
 
-bool deadline_passed(const Worker& worker, const BackendRow& backend) noexcept {
-  return backend.deadline_tick != 0 &&
-         static_cast<int32_t>(worker.now.tick - backend.deadline_tick) >= 0;
-}
-
 void forward_reply(Worker& worker, Packet& packet, Hit hit, const BackendRow& backend) noexcept {
   ConnCommon& connection = worker.connections.common(hit.ref);
   const bool local = connection.state().owner() == worker.options.id;
   (local ? worker.counters.worker->replies_local : worker.counters.worker->replies_foreign).add(1);
-  const Endpoint client = client_of(worker.connections, hit.ref);
-  const Hop hop = route_to(worker, client.address);
+  const Hop hop = route_to(worker, client_of(worker.connections, hit.ref));
   // What a router would not send on never reaches LVS in this direction: no state, no counters.
-  if (const auto reason = obstacle(packet, hop, 0)) {
-    answer(worker, packet, *reason, address_towards_backend(worker, packet));
-    return drop(worker, packet.mbuf, reason->verdict);
+  if (!may_pass(packet, hop, 0)) [[unlikely]] {
+    if (const auto reason = obstacle(packet, hop, 0)) {
+      answer(worker, packet, *reason, address_towards_backend(worker, packet));
+      return drop(worker, packet.mbuf, reason->verdict);
+    }
   }
   advance_state(worker, hit.ref, Direction::reply, packet.tcp_flags);
   connection.touch(worker.now.tick);
   count_packet_out(worker, connection.service_id, backend.id, packet.l3_length);
-  send_to_client(worker, packet, hit.ref, client, hop);
+  send_to_client(worker, packet, hit.ref, hop);
 }
 
 // The rest of a drain. The client learns it at once, so that it can connect anew.
@@ -211,55 +214,80 @@ void end_drained(Worker& worker, Packet& packet, Hit hit) noexcept {
   drop(worker, packet.mbuf, Verdict::drop_drain_deadline);
 }
 
+// Client to backend, on a connection that is there.
+[[gnu::always_inline]] inline void forward_request(Worker& worker, Packet& packet, ConnRef ref,
+                                                   const BackendRow& backend) noexcept {
+  ConnCommon& connection = worker.connections.common(ref);
+  advance_state(worker, ref, Direction::forward, packet.tcp_flags);
+  connection.touch(worker.now.tick);
+  count_packet_in(worker, connection.service_id, backend.id, packet.l3_length);
+  send_to_backend(worker, packet, backend, static_cast<Mode>(connection.mode), ref,
+                  sent_to_backend[connection.mode % mode_count]);
+}
+
+enum class Outcome : uint8_t {
+  go_on,    // like any other packet of its connection
+  is_over,  // the connection is, for this packet at least
+  ended,    // the packet has its verdict
+};
+
+// What a backend that is on its way out, or a client that begins anew, makes of a packet.
+[[gnu::noinline]] Outcome look_closer(Worker& worker, Packet& packet, Hit hit, StateWord state,
+                                      const BackendRow& backend) noexcept {
+  const bool is_reply = hit.direction == Direction::reply;
+  if (has(backend, backend_expire) || (!is_reply && begins_anew(worker, packet, state, backend))) {
+    end_connection(worker, hit.ref);
+    return Outcome::is_over;
+  }
+  if (deadline_passed(worker, backend)) {
+    end_drained(worker, packet, hit);
+    return Outcome::ended;
+  }
+  if (!is_reply && has(backend, backend_cut)) {
+    drop(worker, packet.mbuf, Verdict::drop_backend_removed);
+    return Outcome::ended;
+  }
+  return Outcome::go_on;
+}
+
 }  // namespace
 
 bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
-  ConnCommon& connection = worker.connections.common(hit.ref);
+  const ConnCommon& connection = worker.connections.common(hit.ref);
   const StateWord state = connection.state();
-  if (state.has(ConnFlag::dying)) return false;
+  if (state.has(ConnFlag::dying)) [[unlikely]]
+    return false;
   const BackendRow* backend = find_backend(worker.region, *worker.root,
                                            connection.backend_id.load(std::memory_order_relaxed));
-  if (backend == nullptr) {  // its row went with an earlier generation: nothing to send it to
+  if (backend == nullptr) [[unlikely]] {  // its row went with an earlier generation
     end_connection(worker, hit.ref);
     return false;
   }
-  const bool is_reply = hit.direction == Direction::reply;
-  if (has(*backend, backend_expire) ||
-      (!is_reply && begins_anew(worker, packet, state, *backend))) {
-    end_connection(worker, hit.ref);
-    return false;
+  const uint32_t may_begin = packet.tcp_flags & net::tcp_syn;
+  if ((backend->deadline_tick | backend->flags | may_begin) != 0) [[unlikely]] {
+    const Outcome outcome = look_closer(worker, packet, hit, state, *backend);
+    if (outcome != Outcome::go_on) return outcome == Outcome::ended;
   }
-  if (deadline_passed(worker, *backend)) {
-    end_drained(worker, packet, hit);
-    return true;
-  }
-  if (is_reply) {
+  if (hit.direction == Direction::reply) {
     forward_reply(worker, packet, hit, *backend);
-    return true;
+  } else {
+    forward_request(worker, packet, hit.ref, *backend);
   }
-  if (has(*backend, backend_cut)) {
-    drop(worker, packet.mbuf, Verdict::drop_backend_removed);
-    return true;
-  }
-  forward_first(worker, packet, hit.ref);
   return true;
 }
 
 void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {
-  ConnCommon& connection = worker.connections.common(ref);
-  const uint32_t backend_id = connection.backend_id.load(std::memory_order_relaxed);
+  const uint32_t backend_id =
+      worker.connections.common(ref).backend_id.load(std::memory_order_relaxed);
   const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
   if (backend == nullptr) return drop(worker, packet.mbuf, Verdict::drop_no_connection);
-  advance_state(worker, ref, Direction::forward, packet.tcp_flags);
-  connection.touch(worker.now.tick);
-  count_packet_in(worker, connection.service_id, backend_id, packet.l3_length);
-  send_to_backend(worker, packet, *backend, static_cast<Mode>(connection.mode), ref);
+  forward_request(worker, packet, ref, *backend);
 }
 
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {
   worker.counters.worker->fallback_stateless.add(1);
   count_packet_in(worker, backend.service_id, backend.id, packet.l3_length);
-  send_to_backend(worker, packet, backend, backend.mode, no_conn);
+  send_to_backend(worker, packet, backend, backend.mode, no_conn, Verdict::sent_stateless);
 }
 
 }  // namespace headgate::dataplane

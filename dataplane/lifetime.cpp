@@ -53,8 +53,7 @@ void rearm_sooner(Worker& worker, ConnRef ref, StateWord state) noexcept {
 bool drain_is_over(const Worker& worker, const ConnCommon& connection) noexcept {
   const BackendRow* backend = find_backend(worker.region, *worker.root,
                                            connection.backend_id.load(std::memory_order_relaxed));
-  return backend != nullptr && backend->deadline_tick != 0 &&
-         is_past(backend->deadline_tick, worker.now.tick);
+  return backend != nullptr && deadline_passed(worker, *backend);
 }
 
 }  // namespace
@@ -73,10 +72,9 @@ void count_in(Worker& worker, ConnRef ref, StateWord published) noexcept {
   add_live(worker, worker.connections.common(ref), active, inactive);
 }
 
-void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept {
+void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept {
   static constexpr int tries = 4;  // two packets of one connection rarely race more than once
   ConnCommon& connection = worker.connections.common(ref);
-  if (connection.protocol != net::protocol_tcp) return;
   StateWord before = connection.state();
   for (int i = 0; i < tries; ++i) {
     const ConnState next =

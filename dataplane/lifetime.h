@@ -3,19 +3,34 @@
 
 #include <optional>
 
+#include "dataplane/tcp_state.h"
 #include "dataplane/worker.h"
 
 namespace headgate::dataplane {
 
 // Moves the TCP state on for a packet with these flags (UDP: stays), keeps the live counts of
 // backend and service in step and lets the wheel know when the time-out became shorter.
-void advance_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept;
+void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept;
+inline void advance_state(Worker& worker, ConnRef ref, Direction direction,
+                          uint8_t tcp_flags) noexcept {
+  const StateWord state = worker.connections.common(ref).state();
+  const ConnState next =
+      next_state(state.state(), direction, tcp_flags, state.has(ConnFlag::half_view));
+  if (next != state.state()) [[unlikely]]
+    change_state(worker, ref, direction, tcp_flags);
+}
 
 // Sets the flags that go with the phase of a connection that is about to be published.
 [[nodiscard]] StateWord with_counts(StateWord state, bool udp_inactive) noexcept;
 // Counts a connection that this worker has published with this state. What other workers have made
 // of it since is for them to count.
 void count_in(Worker& worker, ConnRef ref, StateWord published) noexcept;
+
+// Whether the time of this backend's connections is up (drain).
+[[nodiscard]] inline bool deadline_passed(const Worker& worker,
+                                          const BackendRow& backend) noexcept {
+  return backend.deadline_tick != 0 && is_past(backend.deadline_tick, worker.now.tick);
+}
 
 // Ends a connection now: its keys are gone when this returns, the entry follows after its wheel's
 // look and a grace period.

@@ -158,9 +158,9 @@ bool is_arp_question(const net::ArpHeader& arp) noexcept {
 // caller has looked at).
 bool is_valid_solicitation(const Packet& packet) noexcept {
   return packet.ipv6().hop_limit == 255 && packet.icmp().code == 0 &&
-         net::checksum_fold(net::checksum_add(
-             pseudo_sum(packet.source, packet.destination, net::protocol_icmpv6, packet.l4_length),
-             {packet.l4, packet.l4_length})) == 0xffff;
+         net::checksum_fold(net::checksum_add(pseudo_sum(packet.source(), packet.destination(),
+                                                         net::protocol_icmpv6, packet.l4_length),
+                                              {packet.l4, packet.l4_length})) == 0xffff;
 }
 
 bool is_unspecified(const net::IpAddress& address) noexcept {
@@ -207,7 +207,7 @@ void answer_echo(Worker& worker, Packet& packet) noexcept {
   const uint32_t rate = worker.root->settings.echo_per_second;
   if (!worker.echo_bucket.take(worker.now.ns, rate))
     return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
-  const Hop hop = route_to(worker, packet.source);
+  const Hop hop = route_to(worker, packet.source());
   net::ChecksumDelta delta;
   net::IcmpHeader& icmp = packet.icmp();
   const std::array<uint8_t, 2> before{icmp.type, icmp.code};
@@ -252,8 +252,8 @@ void answer_solicitation(Worker& worker, Packet& packet) noexcept {
   static constexpr uint32_t override_flag = 0x20000000;
   static constexpr uint32_t solicited_flag = 0x40000000;
   const auto l4_offset = static_cast<uint16_t>(packet.l2_length + sizeof(net::Ipv6Header));
-  const bool nobody = is_unspecified(packet.source);
-  const net::Ipv6Address asker = nobody ? all_nodes : packet.source.v6();
+  const bool nobody = is_unspecified(packet.source());
+  const net::Ipv6Address asker = nobody ? all_nodes : packet.source().v6();
   const net::MacAddress mac = worker.interface(packet.interface).mac;
   rte_mbuf* mbuf = packet.mbuf;
   const auto frame_length = static_cast<uint16_t>(l4_offset + length);
@@ -286,7 +286,7 @@ void answer_solicitation(Worker& worker, Packet& packet) noexcept {
 
 uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError error,
                               const net::IpAddress& from, uint16_t mtu) noexcept {
-  if (!deserves_error(packet) || from.family != packet.source.family || is_unspecified(from)) {
+  if (!deserves_error(packet) || from.family != packet.family || is_unspecified(from)) {
     return 0;
   }
   if (!worker.icmp_bucket.take(worker.now.ns, worker.root->settings.icmp_per_second)) {
@@ -309,18 +309,18 @@ uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError er
   auto& icmp = *reinterpret_cast<net::IcmpHeader*>(l4);
   icmp = {type, code, {}, rest_of(packet, error, mtu)};
   const uint8_t protocol = packet.is_v4() ? net::protocol_icmp : net::protocol_icmpv6;
-  const uint64_t pseudo = packet.is_v4() ? 0 : pseudo_sum(from, packet.source, protocol, length);
+  const uint64_t pseudo = packet.is_v4() ? 0 : pseudo_sum(from, packet.source(), protocol, length);
   icmp.checksum = net::checksum_finish(net::checksum_add(pseudo, {l4, length}));
-  write_ip_header(l3, from, packet.source, protocol, error_traffic_class(packet), worker.ip_id++,
+  write_ip_header(l3, from, packet.source(), protocol, error_traffic_class(packet), worker.ip_id++,
                   false, length);
-  send_own(worker, mbuf, packet.source, Verdict::sent_icmp_error);
+  send_own(worker, mbuf, packet.source(), Verdict::sent_icmp_error);
   return static_cast<uint16_t>(header + length);
 }
 
 void originate_reset(Worker& worker, const Packet& packet) noexcept {
   if (packet.protocol != net::protocol_tcp || (packet.tcp_flags & net::tcp_rst) != 0) return;
   if (!worker.rst_bucket.take(worker.now.ns, worker.root->settings.rst_per_second)) return;
-  const uint16_t header = ip_header_length(packet.source);
+  const uint16_t header = ip_header_length(packet.source());
   rte_mbuf* mbuf = new_packet(worker, static_cast<uint16_t>(header + sizeof(net::TcpHeader)));
   if (mbuf == nullptr) return;
   const net::TcpHeader& segment = packet.tcp();
@@ -342,11 +342,11 @@ void originate_reset(Worker& worker, const Packet& packet) noexcept {
     reset.acknowledgement = net::be32::from_host(segment.sequence.host() + data + syn + fin);
   }
   reset.checksum = net::checksum_finish(net::checksum_add(
-      pseudo_sum(packet.destination, packet.source, net::protocol_tcp, sizeof(reset)),
+      pseudo_sum(packet.destination(), packet.source(), net::protocol_tcp, sizeof(reset)),
       {reinterpret_cast<const uint8_t*>(&reset), sizeof(reset)}));
-  write_ip_header(l3, packet.destination, packet.source, net::protocol_tcp,
+  write_ip_header(l3, packet.destination(), packet.source(), net::protocol_tcp,
                   traffic_class_of(packet), 0, true, sizeof(reset));
-  send_own(worker, mbuf, packet.source, Verdict::sent_rst);
+  send_own(worker, mbuf, packet.source(), Verdict::sent_rst);
 }
 
 }  // namespace headgate::dataplane

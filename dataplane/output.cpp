@@ -14,46 +14,27 @@ void ask_for_neighbour(Worker& worker, const HeldPacket& packet) noexcept {
   (void)rte_ring_enqueue_elem(worker.shared.neighbour_requests, &request, sizeof(request));
 }
 
-void hold(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const Hop& hop,
-          Verdict verdict) noexcept {
-  const HeldPacket packet{.mbuf = mbuf,
-                          .neighbour = hop.neighbour,
-                          .interface = hop.interface,
-                          .l2_length = l2_length,
-                          .verdict = verdict,
-                          .configured = hop.row != nullptr,
-                          .deadline_ns = worker.now.ns + hold_time_ms * ns_per_ms};
+net::IpAddress destination_of(const rte_mbuf* mbuf, uint16_t l2_length) noexcept {
+  const auto* ip = rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, l2_length);
+  if ((*ip >> 4) == 4) return reinterpret_cast<const net::Ipv4Header*>(ip)->destination;
+  return reinterpret_cast<const net::Ipv6Header*>(ip)->destination;
+}
+
+void hold(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop, Verdict verdict) noexcept {
+  const HeldPacket packet{
+      .mbuf = mbuf,
+      .neighbour = hop.row != nullptr ? hop.row->gateway : destination_of(mbuf, l2_length),
+      .interface = hop.interface,
+      .l2_length = l2_length,
+      .verdict = verdict,
+      .configured = hop.row != nullptr,
+      .deadline_ns = worker.now.ns + hold_time_ms * ns_per_ms};
   const HoldQueue::Result result = worker.held.add(packet);
   if (result == HoldQueue::Result::full) {
     return drop(worker, mbuf, Verdict::drop_neighbour_queue_full);
   }
   worker.count(Verdict::held_neighbour);
   if (result == HoldQueue::Result::first) ask_for_neighbour(worker, packet);
-}
-
-// Puts the Ethernet header for `row` in front of the IP header, whatever was there before.
-bool write_ethernet(rte_mbuf* mbuf, uint16_t l2_length, const NextHop& row) noexcept {
-  const uint16_t length = row.vlan == 0 ? sizeof(net::EthernetHeader)
-                                        : sizeof(net::EthernetHeader) + sizeof(net::VlanTag);
-  const auto* ip = rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, l2_length);
-  const uint16_t type = (*ip >> 4) == 4 ? net::ethertype_ipv4 : net::ethertype_ipv6;
-  if (l2_length > length) {
-    rte_pktmbuf_adj(mbuf, static_cast<uint16_t>(l2_length - length));
-  } else if (l2_length < length &&
-             rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(length - l2_length)) == nullptr) {
-    return false;
-  }
-  auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
-  ethernet.destination = row.destination;
-  ethernet.source = row.source;
-  ethernet.type = net::be16::from_host(type);
-  if (row.vlan != 0) {
-    ethernet.type = net::be16::from_host(net::ethertype_vlan);
-    auto& tag = *reinterpret_cast<net::VlanTag*>(frame + sizeof(net::EthernetHeader));
-    tag = {net::be16::from_host(row.vlan), net::be16::from_host(type)};
-  }
-  return true;
 }
 
 // Hands all of `tx` to the worker that owns a queue. Each frame carries its verdict along, and the
@@ -75,13 +56,21 @@ void hand_off(Worker& worker, WorkerPort& port) noexcept {
 
 void send_through_queue(Worker& worker, uint16_t port_id, uint16_t queue, TxBuffer& tx) noexcept {
   const uint16_t sent = rte_eth_tx_burst(port_id, queue, tx.mbufs.data(), tx.count);
-  for (uint16_t i = 0; i < sent; ++i)
-    worker.count(tx.verdicts[i]);
+  for (uint16_t first = 0; first < sent;) {  // by runs: neighbours mostly share their verdict
+    uint16_t end = first + 1;
+    while (end < sent && tx.verdicts[end] == tx.verdicts[first])
+      ++end;
+    worker.count(tx.verdicts[first], end - first);
+    first = end;
+  }
   for (uint16_t i = sent; i < tx.count; ++i)
     drop(worker, tx.mbufs[i], Verdict::drop_tx_full);
 }
 
-void flush_port(Worker& worker, uint16_t port_id, WorkerPort& port) noexcept {
+}  // namespace
+
+void flush_port(Worker& worker, uint16_t port_id) noexcept {
+  WorkerPort& port = worker.ports[port_id];
   if (port.tx_queue == none16) {
     hand_off(worker, port);
   } else {
@@ -90,22 +79,34 @@ void flush_port(Worker& worker, uint16_t port_id, WorkerPort& port) noexcept {
   port.tx.count = 0;
 }
 
-}  // namespace
-
-Hop hop_at(const Worker& worker, uint32_t next_hop) noexcept {
-  if (next_hop >= worker.root->next_hops.count) {
-    return {NextHopState::unreachable, none16, 0xffff, nullptr, {}};
+bool write_ethernet(rte_mbuf* mbuf, uint16_t l2_length, const NextHop& row) noexcept {
+  const uint16_t length = row.vlan == 0 ? sizeof(net::EthernetHeader)
+                                        : sizeof(net::EthernetHeader) + sizeof(net::VlanTag);
+  const auto* ip = rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, l2_length);
+  const net::be16 type = net::ethertype_of_ip(*ip);
+  if (l2_length > length) {
+    rte_pktmbuf_adj(mbuf, static_cast<uint16_t>(l2_length - length));
+  } else if (l2_length < length &&
+             rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(length - l2_length)) == nullptr) {
+    return false;
   }
-  const NextHop& row = worker.next_hop(next_hop);
-  return {row.state, row.interface, row.mtu, &row, row.gateway};
+  auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
+  auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
+  ethernet.destination = row.destination;
+  ethernet.source = row.source;
+  ethernet.type = type;
+  if (row.vlan != 0) {
+    ethernet.type = net::be16::from_host(net::ethertype_vlan);
+    auto& tag = *reinterpret_cast<net::VlanTag*>(frame + sizeof(net::EthernetHeader));
+    tag = {net::be16::from_host(row.vlan), type};
+  }
+  return true;
 }
 
 Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept {
   const RouteTarget* target = find_route(worker.region, *worker.root, destination);
   if (target == nullptr) return hop_at(worker, none);
-  const auto without_row = [](NextHopState state) {
-    return Hop{state, none16, 0xffff, nullptr, {}};
-  };
+  const auto without_row = [](NextHopState state) { return Hop{state, none16, 0xffff, nullptr}; };
   switch (target->kind) {
     case RouteKind::gateway:
       return hop_at(worker, target->next_hop);
@@ -114,7 +115,7 @@ Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept {
           find_neighbour(worker.region, *worker.root, destination, target->interface);
       if (neighbour != none) return hop_at(worker, neighbour);
       const uint16_t mtu = worker.interface(target->interface).mtu;
-      return {NextHopState::unresolved, target->interface, mtu, nullptr, destination};
+      return {NextHopState::unresolved, target->interface, mtu, nullptr};
     }
     case RouteKind::unreachable:
       return without_row(NextHopState::unreachable);
@@ -128,14 +129,11 @@ Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept {
   return without_row(NextHopState::unreachable);
 }
 
-void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const Hop& hop,
-              Verdict verdict) noexcept {
+void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+                         Verdict verdict) noexcept {
   switch (hop.state) {
     case NextHopState::resolved:
-      if (!write_ethernet(mbuf, l2_length, *hop.row)) {
-        return drop(worker, mbuf, Verdict::drop_no_mbuf);
-      }
-      return transmit_frame(worker, mbuf, hop.row->port, verdict);
+      return transmit(worker, mbuf, l2_length, hop, verdict);
     case NextHopState::unresolved:
       return hold(worker, mbuf, l2_length, hop, verdict);
     case NextHopState::blackhole:
@@ -148,24 +146,14 @@ void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const Hop& hop
   }
 }
 
-void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port, Verdict verdict) noexcept {
-  if (port >= worker.ports.size() || !worker.ports[port].present) {
-    return drop(worker, mbuf, Verdict::drop_tx_port_down);
-  }
-  TxBuffer& tx = worker.ports[port].tx;
-  tx.mbufs[tx.count] = mbuf;
-  tx.verdicts[tx.count] = verdict;
-  if (++tx.count == tx.mbufs.size()) flush_port(worker, port, worker.ports[port]);
-}
-
 void flush_transmit(Worker& worker) noexcept {
-  for (uint16_t id = 0; id < max_ports; ++id) {
-    if (worker.ports[id].tx.count != 0) flush_port(worker, id, worker.ports[id]);
+  for (const uint16_t id : worker.present_ports()) {
+    if (worker.ports[id].tx.count != 0) flush_port(worker, id);
   }
 }
 
 void send_handed_off(Worker& worker) noexcept {
-  for (uint16_t id = 0; id < max_ports; ++id) {
+  for (const uint16_t id : worker.present_ports()) {
     WorkerPort& port = worker.ports[id];
     if (port.handoff_in == nullptr || port.tx_queue == none16) continue;
     TxBuffer frames;

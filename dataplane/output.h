@@ -1,34 +1,52 @@
 // The way out: next hop, Ethernet header, transmit buffers, and the wait for a neighbour.
 #pragma once
 
+#include <cstring>
+
 #include "dataplane/packet.h"
 #include "dataplane/worker.h"
 
 namespace headgate::dataplane {
 
-// Where a packet goes next. `row` is null when there is no NextHop row: then an unresolved hop
-// names the neighbour by `interface` and the packet's own destination.
+// Where a packet goes next. `row` is null when there is no NextHop row: then the neighbour of an
+// unresolved hop is the packet's own destination, on `interface`.
 struct Hop {
   NextHopState state;
   uint16_t interface;
   uint16_t mtu;
   const NextHop* row;
-  net::IpAddress neighbour;
 };
 
 // The hop towards `destination` by the routes of the snapshot.
 [[nodiscard]] Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept;
 // The hop of a NextHop row by its index; `none` is unreachable.
-[[nodiscard]] Hop hop_at(const Worker& worker, uint32_t next_hop) noexcept;
+[[nodiscard]] inline Hop hop_at(const Worker& worker, uint32_t next_hop) noexcept {
+  if (next_hop >= worker.root->next_hops.count) [[unlikely]] {
+    return {NextHopState::unreachable, none16, 0xffff, nullptr};
+  }
+  const NextHop& row = worker.next_hop(next_hop);
+  return {row.state, row.interface, row.mtu, &row};
+}
+
+// Empties the transmit buffer of one port.
+void flush_port(Worker& worker, uint16_t port) noexcept;
+
+// Sends a whole frame through `port` as it is.
+inline void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port, Verdict verdict) noexcept;
+
+// Puts the Ethernet header for `row` in front of the IP header at `l2_length`, whatever was there
+// before. False when the frame has no room for it.
+[[nodiscard]] bool write_ethernet(rte_mbuf* mbuf, uint16_t l2_length, const NextHop& row) noexcept;
+
+// What becomes of a frame that no neighbour can be sent now.
+void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+                         Verdict verdict) noexcept;
 
 // Sends the frame in `mbuf`, whose IP header starts `l2_length` bytes into it: writes the Ethernet
 // header and buffers the frame, or holds it for its neighbour. Takes the mbuf; counts exactly one
 // verdict, now or when the buffer is flushed.
-void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const Hop& hop,
-              Verdict verdict) noexcept;
-
-// Sends a whole frame through `port` as it is.
-void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port, Verdict verdict) noexcept;
+inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+                     Verdict verdict) noexcept;
 
 // Empties the transmit buffers into the ports; what does not fit is drop_tx_full.
 void flush_transmit(Worker& worker) noexcept;
@@ -41,5 +59,37 @@ void release_held(Worker& worker) noexcept;
 void drop(Worker& worker, rte_mbuf* mbuf, Verdict verdict) noexcept;
 // Hands a frame to the kernel's side of the port it came from.
 void to_twin(Worker& worker, rte_mbuf* mbuf, TwinClass twin_class, Verdict verdict) noexcept;
+
+// ---- What runs per packet ----
+
+inline void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port,
+                           Verdict verdict) noexcept {
+  if (port >= worker.ports.size() || !worker.ports[port].present) [[unlikely]] {
+    return drop(worker, mbuf, Verdict::drop_tx_port_down);
+  }
+  TxBuffer& tx = worker.ports[port].tx;
+  const uint16_t at = tx.count++;
+  tx.mbufs[at] = mbuf;
+  tx.verdicts[at] = verdict;
+  if (at + 1U == tx.mbufs.size()) [[unlikely]]
+    flush_port(worker, port);
+}
+
+inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+                     Verdict verdict) noexcept {
+  if (hop.state != NextHopState::resolved) [[unlikely]] {
+    return transmit_unresolved(worker, mbuf, l2_length, hop, verdict);
+  }
+  const NextHop& row = *hop.row;
+  if (l2_length == sizeof(net::EthernetHeader) && row.vlan == 0) [[likely]] {
+    auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
+    std::memcpy(frame, &row.destination, 2 * sizeof(net::MacAddress));
+    auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
+    ethernet.type = net::ethertype_of_ip(frame[sizeof(ethernet)]);
+  } else if (!write_ethernet(mbuf, l2_length, row)) {
+    return drop(worker, mbuf, Verdict::drop_no_mbuf);
+  }
+  transmit_frame(worker, mbuf, row.port, verdict);
+}
 
 }  // namespace headgate::dataplane

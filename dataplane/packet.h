@@ -16,28 +16,41 @@
 namespace headgate::dataplane {
 
 struct Packet {
-  Packet() noexcept {}  // filled by parse_frame() and the lookup
+  Packet() noexcept {}  // filled by parse_frame()
 
   rte_mbuf* mbuf;
-  uint8_t* l3;            // IP header
-  uint8_t* l4;            // transport header
-  net::IpAddress source;  // as they are in the header now
-  net::IpAddress destination;
+  uint8_t* l3;         // IP header
+  uint8_t* l4;         // transport header
   uint16_t interface;  // ingress: index of SnapshotRoot::interfaces
   uint16_t l2_length;  // bytes before l3: 14, or 18 with a VLAN tag
   uint16_t l3_length;  // bytes of the IP packet, as its header says
   uint16_t l4_length;  // bytes from l4 to the end of the IP packet
+  net::Family family;  // of the IP header at l3
   uint8_t protocol;    // of l4
   uint8_t tcp_flags;   // 0 unless TCP
-  net::be16 source_port;
-  net::be16 destination_port;
-  uint64_t hash;  // of the flow key
+  uint32_t ports;      // source and destination as received, as they lie there; 0 unless TCP or UDP
+  uint64_t hash;       // of the flow key
   union {
     FlowKey4 key4;
     FlowKey6 key6;
   };
 
-  [[nodiscard]] bool is_v4() const noexcept { return source.family == net::Family::ipv4; }
+  [[nodiscard]] bool is_v4() const noexcept { return family == net::Family::ipv4; }
+  [[nodiscard]] net::be16 source_port() const noexcept {
+    return net::be16::from_raw(static_cast<uint16_t>(ports));
+  }
+  [[nodiscard]] net::be16 destination_port() const noexcept {
+    return net::be16::from_raw(static_cast<uint16_t>(ports >> 16));
+  }
+  // As they are in the header now.
+  [[nodiscard]] net::IpAddress source() const noexcept {
+    if (is_v4()) return ipv4().source;
+    return ipv6().source;
+  }
+  [[nodiscard]] net::IpAddress destination() const noexcept {
+    if (is_v4()) return ipv4().destination;
+    return ipv6().destination;
+  }
   [[nodiscard]] net::Ipv4Header& ipv4() const noexcept {
     return *reinterpret_cast<net::Ipv4Header*>(l3);
   }

@@ -47,15 +47,6 @@ bool is_bad_source(const net::Ipv6Address& source) noexcept {
   return source.bytes[0] == 0xff || source == net::Ipv6Address{} || source == loopback;
 }
 
-uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
-                      uint16_t vlan) noexcept {
-  if (port >= root.ports.count) return none16;
-  const PortEntry& entry = region.element(root.ports, port);
-  if (vlan == 0) return entry.untagged_interface;
-  if (vlan >= entry.vlan_interfaces.count) return none16;
-  return region.element(entry.vlan_interfaces, vlan);
-}
-
 // Cuts the frame to `length` bytes; false when it has fewer.
 bool trim_to(rte_mbuf* mbuf, uint32_t length) noexcept {
   const uint32_t surplus = mbuf->pkt_len - length;
@@ -69,8 +60,7 @@ ParseResult parse_transport(Packet& packet, uint32_t contiguous) noexcept {
       if (packet.l4_length < sizeof(net::TcpHeader) || contiguous < sizeof(net::TcpHeader)) {
         return dropped(Verdict::drop_truncated);
       }
-      packet.source_port = packet.tcp().source_port;
-      packet.destination_port = packet.tcp().destination_port;
+      std::memcpy(&packet.ports, packet.l4, sizeof(packet.ports));
       packet.tcp_flags = packet.tcp().flags;
       return found(FrameKind::flow);
     }
@@ -78,8 +68,7 @@ ParseResult parse_transport(Packet& packet, uint32_t contiguous) noexcept {
       if (packet.l4_length < sizeof(net::UdpHeader) || contiguous < sizeof(net::UdpHeader)) {
         return dropped(Verdict::drop_truncated);
       }
-      packet.source_port = packet.udp().source_port;
-      packet.destination_port = packet.udp().destination_port;
+      std::memcpy(&packet.ports, packet.l4, sizeof(packet.ports));
       return found(FrameKind::flow);
     }
     case net::protocol_icmp:
@@ -115,8 +104,6 @@ ParseResult parse_ipv4(Packet& packet, uint32_t contiguous) noexcept {
   if (net::checksum_fold(sum) != 0xffff) {
     return dropped(Verdict::drop_ip_checksum);
   }
-  packet.source = ip.source;
-  packet.destination = ip.destination;
   packet.protocol = ip.protocol;
   packet.l4 = packet.l3 + header_length;
   packet.l4_length = static_cast<uint16_t>(packet.l3_length - header_length);
@@ -193,8 +180,6 @@ ParseResult parse_ipv6(Packet& packet, uint32_t contiguous) noexcept {
     return dropped(Verdict::drop_truncated);
   }
   packet.l3_length = static_cast<uint16_t>(length);
-  packet.source = ip.source;
-  packet.destination = ip.destination;
   if (ip.destination.bytes[0] == 0xff) return parse_ipv6_multicast(packet, contiguous);
   if (is_bad_source(ip.source)) {
     // Duplicate address detection (RFC 4862) comes from the unspecified address.
@@ -207,14 +192,22 @@ ParseResult parse_ipv6(Packet& packet, uint32_t contiguous) noexcept {
 
 }  // namespace
 
+uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
+                      uint16_t vlan) noexcept {
+  if (port >= root.ports.count) return none16;
+  const PortEntry& entry = region.element(root.ports, port);
+  if (vlan == 0) return entry.untagged_interface;
+  if (vlan >= entry.vlan_interfaces.count) return none16;
+  return region.element(entry.vlan_interfaces, vlan);
+}
+
 ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf, uint16_t port,
                         Packet& packet) noexcept {
   packet.mbuf = mbuf;
   packet.interface = none16;
   packet.l2_length = sizeof(EthernetHeader);
   packet.tcp_flags = 0;
-  packet.source_port = {};  // a fragment has a protocol, but none of these
-  packet.destination_port = {};
+  packet.ports = 0;  // a fragment has a protocol, but none of these
   const uint32_t contiguous = mbuf->data_len;
   if (contiguous < sizeof(EthernetHeader)) return dropped(Verdict::drop_truncated);
   auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
@@ -239,14 +232,15 @@ ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* m
     return found(is_link_control(type) ? FrameKind::twin_control : FrameKind::twin_other);
   }
   packet.l3 = frame + packet.l2_length;
+  packet.family = type == net::ethertype_ipv4 ? net::Family::ipv4 : net::Family::ipv6;
   const ParseResult result = type == net::ethertype_ipv4
                                  ? parse_ipv4(packet, contiguous - packet.l2_length)
                                  : parse_ipv6(packet, contiguous - packet.l2_length);
   if (for_us || result.kind == FrameKind::drop) return result;
   // A broadcast or multicast frame never carries a connection's packet (RFC 1122 section 3.3.6).
   if (result.kind == FrameKind::twin_control) return result;
-  const bool solicitation = result.kind == FrameKind::icmp && packet.destination.is_v6() &&
-                            packet.destination.bytes[0] == 0xff;
+  const bool solicitation = result.kind == FrameKind::icmp && !packet.is_v4() &&
+                            packet.ipv6().destination.bytes[0] == 0xff;
   return solicitation ? result : found(FrameKind::twin_other);
 }
 

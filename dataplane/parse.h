@@ -14,4 +14,8 @@ namespace headgate::dataplane {
 [[nodiscard]] ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf,
                                       uint16_t port, Packet& packet) noexcept;
 
+// The interface of frames with this VLAN id (0: untagged) on a port; none16 if it is not ours.
+[[nodiscard]] uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
+                                    uint16_t vlan) noexcept;
+
 }  // namespace headgate::dataplane

@@ -115,7 +115,7 @@ Hit template_of(const Worker& worker, ConnRef connection) noexcept {
 
 uint32_t persistent_backend(Worker& worker, const ServiceBlock& service,
                             const Packet& packet) noexcept {
-  const TemplateKey key = key_for(service, packet.source, packet.destination, packet.protocol);
+  const TemplateKey key = key_for(service, packet.source(), packet.destination(), packet.protocol);
   const Hit hit = find_template(worker.connections, key);
   if (hit.is_miss()) return none;
   ConnCommon& entry = worker.connections.common(hit.ref);
@@ -128,7 +128,7 @@ uint32_t persistent_backend(Worker& worker, const ServiceBlock& service,
 
 uint32_t remember_backend(Worker& worker, const ServiceBlock& service, const Packet& packet,
                           uint32_t backend_id) noexcept {
-  const TemplateKey key = key_for(service, packet.source, packet.destination, packet.protocol);
+  const TemplateKey key = key_for(service, packet.source(), packet.destination(), packet.protocol);
   const bool half_open =
       packet.protocol == net::protocol_tcp && (packet.tcp_flags & net::tcp_syn) != 0;
   const ConnRef ref = make_template(worker, service, key, backend_id, half_open);

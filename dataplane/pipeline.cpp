@@ -4,16 +4,21 @@
 #include "dataplane/forward.h"
 #include "dataplane/originate.h"
 #include "dataplane/parse.h"
+#include "dataplane/parse_plain.h"
 
 namespace headgate::dataplane {
 namespace {
 
-// The packets of a burst that go through the connection table, and what the lookup found for them.
+// The packets of a burst that go through the connection table, and the slots of the table where
+// they may be.
 struct Flows {
+  Flows() noexcept {}  // filled from the front
+
   std::array<Packet, burst_frames> packets;
-  std::array<Slot, burst_frames> candidates;
-  std::array<Hit, burst_frames> hits;
+  std::array<uint64_t, burst_frames> candidates;  // Slot words
   uint32_t count = 0;
+
+  [[nodiscard]] std::span<Packet> all() noexcept { return {packets.data(), count}; }
 };
 
 // Frames that are no flow end here, by their kind.
@@ -36,69 +41,77 @@ void finish_other(Worker& worker, Packet& packet, ParseResult result) noexcept {
   }
 }
 
+Ingress ingress_of(const Worker& worker, uint16_t port) noexcept {
+  const uint16_t interface = interface_of(worker.region, *worker.root, port, 0);
+  if (interface == none16) return {port, none16, no_mac};
+  return {port, interface, detail::load_mac(&worker.interface(interface).mac)};
+}
+
+// The flow key of a packet that took the long way through parse_frame().
+void make_key(Packet& packet) noexcept {
+  if (packet.is_v4()) {
+    packet.key4 = flow_key4(&packet.ipv4().source, &packet.ports, packet.protocol);
+  } else {
+    packet.key6 = flow_key6(&packet.ipv6().source, &packet.ports, packet.protocol);
+  }
+}
+
+// Whether the frame is a flow's; ends it otherwise.
+bool parse_any(Worker& worker, const Ingress& ingress, rte_mbuf* frame, Packet& packet) noexcept {
+  const ParseResult result = parse_frame(worker.region, *worker.root, frame, ingress.port, packet);
+  if (result.kind != FrameKind::flow) {
+    finish_other(worker, packet, result);
+    return false;
+  }
+  make_key(packet);
+  return true;
+}
+
+uint64_t hash_of(const ConnTable& table, const Packet& packet) noexcept {
+  return packet.is_v4() ? table.hash(packet.key4) : table.hash(packet.key6);
+}
+
+// Parses all and hashes their keys, so that the lines of the table that they need are on their way
+// before the first is looked at.
 void parse_all(Worker& worker, uint16_t port, std::span<rte_mbuf*> frames, Flows& flows) noexcept {
   for (rte_mbuf* frame : frames)
     rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
+  const ConnTable& table = worker.connections;
+  const Ingress ingress = ingress_of(worker, port);
+  Packet* packet = flows.packets.data();
   for (rte_mbuf* frame : frames) {
-    Packet& packet = flows.packets[flows.count];
     frame->port = port;
-    const ParseResult result = parse_frame(worker.region, *worker.root, frame, port, packet);
-    if (result.kind == FrameKind::flow) {
-      ++flows.count;
-    } else {
-      finish_other(worker, packet, result);
+    if (!parse_plain(ingress, frame, *packet)) [[unlikely]] {
+      if (!parse_any(worker, ingress, frame, *packet)) continue;
     }
+    packet->hash = hash_of(table, *packet);
+    table.prefetch_bucket(packet->hash);
+    ++packet;
   }
+  flows.count = static_cast<uint32_t>(packet - flows.packets.data());
 }
 
-void make_key(Packet& packet) noexcept {
-  if (packet.is_v4()) {
-    packet.key4 = {.source = packet.source.v4(),
-                   .destination = packet.destination.v4(),
-                   .source_port = packet.source_port,
-                   .destination_port = packet.destination_port,
-                   .protocol = packet.protocol};
-  } else {
-    packet.key6 = {.source = packet.source.v6(),
-                   .destination = packet.destination.v6(),
-                   .source_port = packet.source_port,
-                   .destination_port = packet.destination_port,
-                   .protocol = packet.protocol};
-  }
-}
-
-// In stages, so that the cache misses of a burst overlap.
-void look_up_all(Worker& worker, Flows& flows) noexcept {
-  const ConnTable& table = worker.connections;
-  for (uint32_t i = 0; i < flows.count; ++i) {
-    Packet& packet = flows.packets[i];
-    make_key(packet);
-    packet.hash = packet.is_v4() ? table.hash(packet.key4) : table.hash(packet.key6);
-    table.prefetch_bucket(packet.hash);
-  }
-  for (uint32_t i = 0; i < flows.count; ++i) {
-    const Packet& packet = flows.packets[i];
-    flows.candidates[i] =
+// Finds where each may be in the table, and has that entry fetched.
+void probe_all(const ConnTable& table, Flows& flows) noexcept {
+  uint64_t* candidate = flows.candidates.data();
+  for (const Packet& packet : flows.all()) {
+    const Slot slot =
         packet.is_v4() ? table.probe<FlowKey4>(packet.hash) : table.probe<FlowKey6>(packet.hash);
-    table.prefetch_entry(flows.candidates[i]);
-  }
-  for (uint32_t i = 0; i < flows.count; ++i) {
-    const Packet& packet = flows.packets[i];
-    flows.hits[i] = packet.is_v4() ? table.confirm(packet.hash, packet.key4, flows.candidates[i])
-                                   : table.confirm(packet.hash, packet.key6, flows.candidates[i]);
+    table.prefetch_entry(slot);
+    *candidate++ = slot.word();
   }
 }
 
-// A miss is looked up again: an earlier packet of the same burst may have made the connection.
-Hit hit_by_now(const Worker& worker, const Packet& packet) noexcept {
-  const ConnTable& table = worker.connections;
-  return packet.is_v4() ? table.find(packet.hash, packet.key4)
-                        : table.find(packet.hash, packet.key6);
+Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexcept {
+  return packet.is_v4() ? table.confirm(packet.hash, packet.key4, candidate)
+                        : table.confirm(packet.hash, packet.key6, candidate);
 }
 
-void forward(Worker& worker, Packet& packet, Hit hit) noexcept {
-  if (hit.is_miss()) hit = hit_by_now(worker, packet);
-  if (!hit.is_miss() && forward_known(worker, packet, hit)) return;
+// A miss of confirm() is final: an earlier packet of the same burst has made its connection by now.
+void forward(Worker& worker, Packet& packet, Slot candidate) noexcept {
+  const Hit hit = confirm(worker.connections, packet, candidate);
+  if (!hit.is_miss() && forward_known(worker, packet, hit)) [[likely]]
+    return;
   forward_unknown(worker, packet);
 }
 
@@ -107,9 +120,10 @@ void forward(Worker& worker, Packet& packet, Hit hit) noexcept {
 void process_burst(Worker& worker, uint16_t port, std::span<rte_mbuf*> frames) noexcept {
   Flows flows;
   parse_all(worker, port, frames, flows);
-  look_up_all(worker, flows);
-  for (uint32_t i = 0; i < flows.count; ++i)
-    forward(worker, flows.packets[i], flows.hits[i]);
+  probe_all(worker.connections, flows);
+  const uint64_t* candidate = flows.candidates.data();
+  for (Packet& packet : flows.all())
+    forward(worker, packet, Slot{*candidate++});
 }
 
 }  // namespace headgate::dataplane

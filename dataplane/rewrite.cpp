@@ -25,72 +25,6 @@ uint64_t sum_of_frame(const rte_mbuf* mbuf, uint32_t offset, uint32_t length) no
   return sum;
 }
 
-void compute_udp_checksum(Packet& packet) noexcept {
-  const size_t address_length = packet.source.bits() / 8;
-  uint64_t sum = net::pseudo_header_sum({packet.source.bytes.data(), address_length},
-                                        {packet.destination.bytes.data(), address_length},
-                                        net::protocol_udp, packet.l4_length);
-  const auto offset =
-      static_cast<uint32_t>(packet.l4 - rte_pktmbuf_mtod(packet.mbuf, const uint8_t*));
-  packet.udp().checksum = {};
-  sum += sum_of_frame(packet.mbuf, offset, packet.l4_length);
-  const net::be16 checksum = net::checksum_finish(sum);
-  packet.udp().checksum = checksum.raw() == 0 ? net::be16::from_raw(0xffff) : checksum;
-}
-
-// Collects what changes in one packet and applies it to the IPv4 and the transport checksum.
-class Translation {
- public:
-  explicit Translation(Packet& packet) noexcept : packet_(packet) {}
-
-  void source(const net::IpAddress& address, net::be16 port) noexcept {
-    if (packet_.is_v4()) {
-      replace_address(packet_.ipv4().source, address.v4());
-    } else {
-      replace_address(packet_.ipv6().source, address.v6());
-    }
-    packet_.source = address;
-    replace_port(packet_.tcp().source_port, port);  // UDP has its ports in the same place
-    packet_.source_port = port;
-  }
-  void destination(const net::IpAddress& address, net::be16 port) noexcept {
-    if (packet_.is_v4()) {
-      replace_address(packet_.ipv4().destination, address.v4());
-    } else {
-      replace_address(packet_.ipv6().destination, address.v6());
-    }
-    packet_.destination = address;
-    replace_port(packet_.tcp().destination_port, port);
-    packet_.destination_port = port;
-  }
-  void finish() noexcept {
-    if (packet_.is_v4()) packet_.ipv4().checksum = addresses_.apply(packet_.ipv4().checksum);
-    if (packet_.protocol == net::protocol_tcp) {
-      packet_.tcp().checksum = transport_.apply(packet_.tcp().checksum);
-    } else if (packet_.udp().checksum.raw() == 0) {
-      compute_udp_checksum(packet_);
-    } else {
-      packet_.udp().checksum = transport_.apply_udp(packet_.udp().checksum);
-    }
-  }
-
- private:
-  template <typename Address>
-  void replace_address(Address& field, const Address& value) noexcept {
-    addresses_.replace_value(field, value);
-    transport_.replace_value(field, value);  // by way of the pseudo-header
-    field = value;
-  }
-  void replace_port(net::be16& field, net::be16 value) noexcept {
-    transport_.replace_value(field, value);
-    field = value;
-  }
-
-  Packet& packet_;
-  net::ChecksumDelta addresses_;
-  net::ChecksumDelta transport_;
-};
-
 // RFC 6040 would copy CE as well; LVS sends ECT(0) outside, and so do we.
 uint8_t outer_class(uint8_t inner) noexcept {
   static constexpr uint8_t ecn_mask = 3;
@@ -146,36 +80,19 @@ void write_outer_ipv6(net::Ipv6Header& ip, const InnerFields& inner, uint16_t in
 
 }  // namespace
 
-void translate_source(Packet& packet, const net::IpAddress& address, net::be16 port) noexcept {
-  Translation translation(packet);
-  translation.source(address, port);
-  translation.finish();
-}
-
-void translate_destination(Packet& packet, const net::IpAddress& address, net::be16 port) noexcept {
-  Translation translation(packet);
-  translation.destination(address, port);
-  translation.finish();
-}
-
-void translate(Packet& packet, const net::IpAddress& source, net::be16 source_port,
-               const net::IpAddress& destination, net::be16 destination_port) noexcept {
-  Translation translation(packet);
-  translation.source(source, source_port);
-  translation.destination(destination, destination_port);
-  translation.finish();
-}
-
-void decrement_ttl(Packet& packet) noexcept {
-  if (!packet.is_v4()) {
-    --packet.ipv6().hop_limit;
-    return;
-  }
-  net::Ipv4Header& ip = packet.ipv4();
-  --ip.ttl;
-  // RFC 1624, equation 3, with m' = m - 0x0100: ~m + m' is that, whatever m was.
-  const auto less = static_cast<uint16_t>(~net::be16::from_host(0x0100).raw());
-  ip.checksum = net::checksum_finish(uint64_t{static_cast<uint16_t>(~ip.checksum.raw())} + less);
+void compute_udp_checksum(Packet& packet) noexcept {
+  const net::IpAddress source = packet.source();
+  const net::IpAddress destination = packet.destination();
+  const size_t address_length = source.bits() / 8;
+  uint64_t sum = net::pseudo_header_sum({source.bytes.data(), address_length},
+                                        {destination.bytes.data(), address_length},
+                                        net::protocol_udp, packet.l4_length);
+  const auto offset =
+      static_cast<uint32_t>(packet.l4 - rte_pktmbuf_mtod(packet.mbuf, const uint8_t*));
+  packet.udp().checksum = {};
+  sum += sum_of_frame(packet.mbuf, offset, packet.l4_length);
+  const net::be16 checksum = net::checksum_finish(sum);
+  packet.udp().checksum = checksum.raw() == 0 ? net::be16::from_raw(0xffff) : checksum;
 }
 
 bool encapsulate(Packet& packet, const net::IpAddress& source, const net::IpAddress& destination,

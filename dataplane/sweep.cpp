@@ -20,15 +20,12 @@ void look_at(Worker& worker, ConnRef ref, const ConnCommon& entry) noexcept {
   if (entry.state().owner() != worker.options.id) return;
   const BackendRow* backend =
       find_backend(worker.region, *worker.root, entry.backend_id.load(std::memory_order_relaxed));
-  const Tick deadline = backend == nullptr ? 0 : backend->deadline_tick;
-  const bool expires = backend != nullptr && (backend->flags & backend_expire) != 0;
-  if (expires || (deadline != 0 && is_past(deadline, worker.now.tick))) {
-    end_connection(worker, ref);
-    return;
-  }
-  if (deadline != 0) {
+  if (backend != nullptr) {
+    const bool expires = (backend->flags & backend_expire) != 0;
+    if (expires || deadline_passed(worker, *backend)) return end_connection(worker, ref);
+    const Tick deadline = backend->deadline_tick;
     std::optional<Tick>& earliest = worker.sweep.earliest;
-    if (!earliest || !is_past(*earliest, deadline)) earliest = deadline;
+    if (deadline != 0 && (!earliest || !is_past(*earliest, deadline))) earliest = deadline;
   }
   worker.wheel.disarm(ref);
   worker.wheel.arm(ref, next_look(worker, ref));

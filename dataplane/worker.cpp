@@ -38,7 +38,7 @@ uint64_t monotonic_ns() noexcept {
 
 uint32_t receive(Worker& worker) noexcept {
   uint32_t found = 0;
-  for (uint16_t id = 0; id < max_ports; ++id) {
+  for (const uint16_t id : worker.present_ports()) {
     if (worker.ports[id].rx_queue == none16) continue;
     std::array<rte_mbuf*, burst_frames> frames;
     const uint16_t count =

@@ -104,7 +104,9 @@ struct Worker {
   CounterRows counters;
   const SnapshotRoot* root = nullptr;  // of this turn
   Moment now;
-  std::array<WorkerPort, max_ports> ports{};
+  std::array<WorkerPort, max_ports> ports{};   // by DPDK port id
+  std::array<uint16_t, max_ports> port_ids{};  // those that are present
+  uint16_t port_count = 0;
   ExceptionRings exception;  // to and from the exception thread
   TimerWheel wheel;
   HoldQueue held;
@@ -124,6 +126,16 @@ struct Worker {
   // are made.
   bool embryonic_pressure = false;
   bool embryonic_full = false;
+
+  // Before the first turn: the port with this id, to be filled.
+  WorkerPort& add_port(uint16_t id) noexcept {
+    if (!ports[id].present) port_ids[port_count++] = id;
+    ports[id].present = true;
+    return ports[id];
+  }
+  [[nodiscard]] std::span<const uint16_t> present_ports() const noexcept {
+    return {port_ids.data(), port_count};
+  }
 
   [[nodiscard]] uint64_t random() noexcept {  // xorshift64*
     random_state ^= random_state >> 12;

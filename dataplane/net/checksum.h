@@ -41,6 +41,15 @@ namespace headgate::net {
   return uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
 }
 
+// Whether a header without options has the right checksum. Modulo 0xffff the sum of its 64-bit
+// words is that of its 16-bit words; as no header is all zero, a right sum is 0xffff.
+[[nodiscard]] inline bool checksum_of_20_bytes_is_right(const uint8_t* at) noexcept {
+  const uint64_t sum = checksum_of_20_bytes(at);  // below 2^35
+  const uint32_t low = static_cast<uint32_t>(sum >> 32) + static_cast<uint16_t>(sum >> 16) +
+                       static_cast<uint16_t>(sum);  // below 2^17 + 8
+  return ((low >> 16) + static_cast<uint16_t>(low)) == 0xffff;
+}
+
 // Folds the carries in: the 16-bit one's-complement sum, not inverted.
 [[nodiscard]] inline uint16_t checksum_fold(uint64_t sum) noexcept {
   sum = (sum & 0xffffffff) + (sum >> 32);
@@ -53,6 +62,13 @@ namespace headgate::net {
 // The value for a checksum field, from the sum over everything with that field as zero.
 [[nodiscard]] inline be16 checksum_finish(uint64_t sum) noexcept {
   return be16::from_raw(static_cast<uint16_t>(~checksum_fold(sum)));
+}
+
+// The same for a sum of up to 65,536 words.
+[[nodiscard]] inline be16 checksum_finish_short(uint32_t sum) noexcept {
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return be16::from_raw(static_cast<uint16_t>(~sum));
 }
 
 // Sum over the pseudo-header of RFC 9293 / RFC 8200; `length` is that of the transport segment.
@@ -69,6 +85,8 @@ namespace headgate::net {
 // that covers them: HC' = ~(~HC + ~m + m') (RFC 1624). Never yields a wrong 0x0000/0xffff.
 class ChecksumDelta {
  public:
+  // ~m + m' of 32 bits is, modulo 0xffff, that of their halves.
+  void replace_word(uint32_t from, uint32_t to) noexcept { sum_ += uint64_t{~from} + to; }
   // `from` and `to` have the same even length.
   void replace(std::span<const uint8_t> from, std::span<const uint8_t> to) noexcept {
     uint64_t removed = checksum_fold(checksum_add(0, from));
@@ -78,6 +96,15 @@ class ChecksumDelta {
   template <typename T>
   void replace_value(const T& from, const T& to) noexcept {
     static_assert(sizeof(T) % 2 == 0);
+    if constexpr (sizeof(T) % 4 == 0) {
+      std::array<uint32_t, sizeof(T) / 4> before;
+      std::array<uint32_t, sizeof(T) / 4> after;
+      std::memcpy(before.data(), &from, sizeof(T));
+      std::memcpy(after.data(), &to, sizeof(T));
+      for (size_t i = 0; i < before.size(); ++i)
+        replace_word(before[i], after[i]);
+      return;
+    }
     replace({reinterpret_cast<const uint8_t*>(&from), sizeof(T)},
             {reinterpret_cast<const uint8_t*>(&to), sizeof(T)});
   }

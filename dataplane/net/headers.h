@@ -18,6 +18,11 @@ inline constexpr uint16_t ethertype_first = 0x0600;  // below: the length of an 
 inline constexpr uint16_t ethertype_slow_protocols = 0x8809;  // LACP
 inline constexpr uint16_t ethertype_lldp = 0x88cc;
 
+// Of a frame that carries the IP packet with this first byte.
+[[nodiscard]] constexpr be16 ethertype_of_ip(uint8_t first_byte) noexcept {
+  return be16::from_host((first_byte >> 4) == 4 ? ethertype_ipv4 : ethertype_ipv6);
+}
+
 inline constexpr uint8_t protocol_icmp = 1;
 inline constexpr uint8_t protocol_igmp = 2;
 inline constexpr uint8_t protocol_ipip = 4;

@@ -170,10 +170,9 @@ Bed::Bed(const BedOptions& options, rte_mempool* pool, rte_mempool* own_pool)
   world_ = std::make_unique<tests::World>(world);
   for (uint32_t i = 0; i < options.workers; ++i) {
     for (const uint16_t port : {client_port_, server_port_}) {
-      dataplane::WorkerPort& mine = world_->worker(i).ports[port];
+      dataplane::WorkerPort& mine = world_->worker(i).add_port(port);
       mine.rx_queue = static_cast<uint16_t>(i);
       mine.tx_queue = static_cast<uint16_t>(i);
-      mine.present = true;
     }
   }
   const auto applied = world_->apply(

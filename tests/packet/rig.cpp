@@ -185,9 +185,8 @@ std::vector<Interface> Rig::interfaces() const {
 void Rig::attach_port(Worker& worker, Port& port) {
   const uint32_t id = worker.options.id;
   const auto count = static_cast<uint32_t>(port.queues.size());
-  WorkerPort& mine = worker.ports[port.id];
+  WorkerPort& mine = worker.add_port(port.id);
   mine.rss = rss_.get();
-  mine.present = true;
   mine.has_twin = port.options.has_twin;
   if (id < count) {
     mine.rx_queue = static_cast<uint16_t>(id);
