@@ -1,6 +1,7 @@
 #include "dataplane/parse.h"
 
 #include "dataplane/net/checksum.h"
+#include "dataplane/rx_checksum.h"
 
 namespace headgate::dataplane {
 namespace {
@@ -98,10 +99,8 @@ ParseResult parse_ipv4(Packet& packet, uint32_t contiguous) noexcept {
       !trim_to(packet.mbuf, uint32_t{packet.l2_length} + packet.l3_length)) {
     return dropped(Verdict::drop_truncated);
   }
-  const uint64_t sum = header_length == sizeof(Ipv4Header)
-                           ? net::checksum_of_20_bytes(packet.l3)
-                           : net::checksum_add(0, {packet.l3, header_length});
-  if (net::checksum_fold(sum) != 0xffff) {
+  if (!ipv4_checksum_is_verified(packet.mbuf->ol_flags) &&
+      net::checksum_fold(net::checksum_add(0, {packet.l3, header_length})) != 0xffff) {
     return dropped(Verdict::drop_ip_checksum);
   }
   packet.protocol = ip.protocol;

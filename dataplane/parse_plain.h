@@ -8,6 +8,7 @@
 
 #include "dataplane/net/checksum.h"
 #include "dataplane/packet.h"
+#include "dataplane/rx_checksum.h"
 
 namespace headgate::dataplane {
 
@@ -92,7 +93,9 @@ struct PlainHeaders {
       !is_plain_destination(l3[offsetof(net::Ipv4Header, destination)])) {
     return false;
   }
-  if (!net::checksum_of_20_bytes_is_right(l3)) return false;
+  if (!ipv4_checksum_is_verified(mbuf->ol_flags) && !net::checksum_of_20_bytes_is_right(l3)) {
+    return false;
+  }
   const PlainHeaders found{.l4 = l3 + sizeof(ip),
                            .l3_length = length,
                            .l4_length = length - static_cast<uint32_t>(sizeof(ip)),
