@@ -18,6 +18,8 @@ constexpr uint16_t vport = 80;
 constexpr uint16_t backend_port = 8080;
 constexpr uint64_t batch_flows = 4096;  // set up at once: few are half-open at any time
 constexpr uint32_t outer_ipv4_bytes = 20;
+constexpr std::array<uint16_t, 3> imix_bytes{60, 590, 1514};  // without the FCS
+constexpr std::array<uint8_t, 12> imix_order{0, 1, 0, 0, 1, 0, 2, 0, 1, 0, 1, 0};
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "bench: %s\n", what.c_str());
@@ -179,6 +181,11 @@ Bed::Bed(const BedOptions& options, rte_mempool* pool, rte_mempool* own_pool)
       config_, kernel(options.v6, std::max(options.backends, options.all_backends)), now().tick);
   if (!applied) fail(applied.error());
   requests_ = FrameWriter(shape(0x10));
+  for (const uint16_t bytes : imix_bytes) {
+    FlowShape of_size = shape(0x10);
+    of_size.frame_bytes = std::max(of_size.frame_bytes, bytes);
+    imix_.emplace_back(of_size);
+  }
   openings_ = FrameWriter(shape(0x02));
   FlowShape flood = shape(0x02);
   flood.first_client = ip(options.v6 ? "2001:db8:77::8000:0" : "40.0.0.1");
@@ -300,6 +307,13 @@ void Bed::swap_snapshot() {
   change.now = now().tick;
   if (!world_->builder->apply(change)) fail("no snapshot");
   world_->store->poll();
+}
+
+std::vector<const FrameWriter*> Bed::imix() const {
+  std::vector<const FrameWriter*> mix;
+  for (const uint8_t size : imix_order)
+    mix.push_back(&imix_[size]);
+  return mix;
 }
 
 uint64_t Bed::in_use() const {

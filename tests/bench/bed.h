@@ -63,6 +63,8 @@ class Bed {
   [[nodiscard]] Sink& to_servers(uint32_t worker) { return *to_servers_[worker]; }
   [[nodiscard]] const FrameWriter& requests() const { return requests_; }
   [[nodiscard]] const FrameWriter& openings() const { return openings_; }
+  // The same in the usual mix of sizes: 64, 594 and 1518 bytes, 7 : 4 : 1.
+  [[nodiscard]] std::vector<const FrameWriter*> imix() const;
   // SYNs from clients that the flows do not come from.
   [[nodiscard]] const FrameWriter& floods() const { return floods_; }
   [[nodiscard]] const FrameWriter& replies() const { return replies_; }
@@ -102,8 +104,9 @@ class Bed {
   std::vector<std::unique_ptr<FarEnd>> far_ends_;  // clients' side, servers' side; or none
   uint16_t client_port_ = 0;
   uint16_t server_port_ = 0;
-  FrameWriter requests_;  // of flows that are there: ACK
-  FrameWriter openings_;  // SYN
+  FrameWriter requests_;           // of flows that are there: ACK
+  std::vector<FrameWriter> imix_;  // by size
+  FrameWriter openings_;           // SYN
   FrameWriter floods_;
   FrameWriter replies_;
   std::unique_ptr<tests::World> world_;

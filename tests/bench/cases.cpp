@@ -58,12 +58,18 @@ void add_modes(std::vector<Case>& cases) {
   }
 }
 
-// 1514 and 512 bytes with the FCS, and the common mix of sizes as three cases.
+// Frames of 512 bytes, packets of 1,500 (1,518 with Ethernet's header and FCS), and the usual mix.
 void add_sizes(std::vector<Case>& cases) {
-  for (const uint16_t bytes : {uint16_t{508}, uint16_t{566}, uint16_t{1510}}) {
-    cases.push_back(as(established("dr", false, k), CaseKind::established,
-                       fmt::format(", {} bytes", bytes + 4)));
-    cases.back().bed.frame_bytes = bytes;
+  constexpr uint16_t fcs_bytes = 4;
+  for (const char* mode : {"dr", "fullnat"}) {
+    for (const uint16_t bytes : {uint16_t{512}, uint16_t{1518}}) {
+      cases.push_back(
+          as(established(mode, false, k), CaseKind::established, fmt::format(", {} bytes", bytes)));
+      cases.back().bed.frame_bytes = bytes - fcs_bytes;
+      cases.back().full_only = true;
+    }
+    cases.push_back(as(established(mode, false, k), CaseKind::established, ", IMIX 7:4:1"));
+    cases.back().imix = true;
     cases.back().full_only = true;
   }
 }

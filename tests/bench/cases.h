@@ -26,6 +26,7 @@ struct Case {
   uint64_t flows = 1;
   Choice choice = Choice::uniform;
   bool replies = false;
+  bool imix = false;  // rather than frames of one size
   uint32_t flood_per_packet = 0;
   // Of new flows: for how long they are measured, and how many live meanwhile. The time-out is
   // chosen for that, by the rate; 0: it is the bed's.

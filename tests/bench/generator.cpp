@@ -47,6 +47,7 @@ Source::~Source() {
 void Source::set(const Traffic& traffic) {
   traffic_ = traffic;
   turn_ = 0;
+  at_in_flood_ = 0;
   at_in_mix_ = 0;
   // Odd and coprime to the number of flows: i * multiplier mod flows meets each once.
   multiplier_ =
@@ -77,8 +78,8 @@ uint64_t Source::shuffled(uint64_t i) const {
 
 Source::Pick Source::next() {
   if (traffic_.flood_per_packet != 0) {
-    const uint32_t at = at_in_mix_;
-    at_in_mix_ = (at + 1) % (traffic_.run * (traffic_.flood_per_packet + 1));
+    const uint32_t at = at_in_flood_;
+    at_in_flood_ = (at + 1) % (traffic_.run * (traffic_.flood_per_packet + 1));
     if (at < traffic_.run * traffic_.flood_per_packet) return {fresh_++, true};
   }
   switch (traffic_.choice) {
@@ -102,6 +103,22 @@ void Source::choose(uint16_t count) {
   picked_ = count;
 }
 
+// A frame's bytes, and how many.
+uint16_t Source::write(uint8_t* frame, const Pick& pick) {
+  const FrameWriter* writer = pick.flood ? traffic_.flood : traffic_.writer;
+  if (!traffic_.mix.empty()) {
+    writer = traffic_.mix[at_in_mix_];
+    at_in_mix_ = at_in_mix_ + 1 == traffic_.mix.size() ? 0 : at_in_mix_ + 1;
+  }
+  if (traffic_.learned != nullptr && !pick.flood) {
+    writer->write_reply(frame, (*traffic_.learned)[pick.flow]);
+  } else {
+    writer->write(frame, pick.flow);
+  }
+  push_out(frame, writer->bytes());
+  return writer->bytes();
+}
+
 uint16_t Source::receive(void* queue, rte_mbuf** frames, uint16_t count) {
   auto& source = *static_cast<Source*>(queue);
   const Traffic& traffic = source.traffic_;
@@ -117,17 +134,9 @@ uint16_t Source::receive(void* queue, rte_mbuf** frames, uint16_t count) {
     source.ring_[(at + i) % descriptors] = fresh[i];
   source.at_ = (at + count) % descriptors;
   for (uint16_t i = 0; i < count; ++i) {
-    const Pick pick = source.picks_[i];
-    const FrameWriter& writer = pick.flood ? *traffic.flood : *traffic.writer;
-    auto* bytes = rte_pktmbuf_mtod(frames[i], uint8_t*);
-    if (traffic.learned != nullptr && !pick.flood) {
-      writer.write_reply(bytes, (*traffic.learned)[pick.flow]);
-    } else {
-      writer.write(bytes, pick.flow);
-    }
-    push_out(bytes, writer.bytes());
-    frames[i]->data_len = writer.bytes();
-    frames[i]->pkt_len = writer.bytes();
+    const uint16_t length = source.write(rte_pktmbuf_mtod(frames[i], uint8_t*), source.picks_[i]);
+    frames[i]->data_len = length;
+    frames[i]->pkt_len = length;
   }
   source.made_ += count;
   source.choose(count);

@@ -34,6 +34,7 @@ struct Traffic {
   uint64_t flows = 1;
   uint64_t first_flow = 0;  // flows are numbered from here
   const FrameWriter* writer = nullptr;
+  std::vector<const FrameWriter*> mix{};  // in turn, instead of `writer`: frames of several sizes
   const std::vector<Learned>* learned = nullptr;  // replies of these flows, rather than requests
   // So many packets of fresh flows, made by `flood`, to one other (0: none); `run` of a kind one
   // after another.
@@ -62,6 +63,7 @@ class Source {
     bool flood;
   };
   void choose(uint16_t count);
+  uint16_t write(uint8_t* frame, const Pick& pick);
   void make_zipf();
   [[nodiscard]] Pick next();
   [[nodiscard]] uint64_t random() {
@@ -83,6 +85,7 @@ class Source {
   uint64_t fresh_ = 0;
   uint64_t turn_ = 0;
   uint64_t multiplier_ = 1;
+  uint32_t at_in_flood_ = 0;
   uint32_t at_in_mix_ = 0;
   std::vector<uint32_t> zipf_;  // flows, as they come
 };

@@ -42,6 +42,7 @@ Result run_established(const Case& one, const RunOptions& options, Bed& bed) {
   const Traffic traffic{.choice = one.choice,
                         .flows = one.flows,
                         .writer = one.replies ? &bed.replies() : &bed.requests(),
+                        .mix = one.imix ? bed.imix() : std::vector<const FrameWriter*>{},
                         .learned = one.replies ? &learned : nullptr};
   const auto floor_port = one.replies ? bed.server_port() : bed.client_port();
   source.set(traffic);
