@@ -43,7 +43,7 @@ Case established(const char* mode, bool v6, bool replies) {
 
 Case fresh(const char* mode) {
   Case one = established(mode, false, false);
-  one.name = fmt::format("{} IPv4, new UDP flows, held and expired", mode);
+  one.name = fmt::format("{} IPv4, new UDP flows", mode);
   one.kind = CaseKind::fresh;
   one.bed.protocol = "udp";
   one.bed.capacity_v4 = 32768;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <thread>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ struct Options {
   bool plain_pages = false;
   std::string only;
   std::string json_file;
+  std::string instructions_file;
   RunOptions run;
 };
 
@@ -34,6 +36,10 @@ bool is_wanted(const AnyCase& one, const Options& options) {
 }
 
 std::vector<Result> run_cases(const Options& options, rte_mempool* pool, rte_mempool* own_pool) {
+  std::map<std::string, double> instructions;
+  if (!options.instructions_file.empty()) {
+    instructions = read_instructions(options.instructions_file);
+  }
   std::vector<Result> results;
   for (const Case& one : all_cases()) {
     if (!is_wanted(one, options)) continue;
@@ -43,6 +49,7 @@ std::vector<Result> run_cases(const Options& options, rte_mempool* pool, rte_mem
     }
     if (results.empty()) print_head();
     results.push_back(run_case(one, options.run, pool, own_pool));
+    results.back().instructions = instructions[one.name];
     print_row(results.back());
   }
   return results;
@@ -139,6 +146,8 @@ int main(int argc, char** argv) {
   app.add_flag("--plain-pages", options.plain_pages, "no huge pages, even if there are any");
   app.add_option("--only", options.only, "cases whose name contains this");
   app.add_option("--json", options.json_file, "results as JSON, to this file");
+  app.add_option("--instructions", options.instructions_file,
+                 "figures of tools/count_instructions.py --json, to show beside the times");
   app.add_option("--slices", options.run.slices.count, "measured slices of each case");
   app.add_option("--packets", options.run.slices.packets, "packets of a slice");
   app.add_option("--seconds", options.run.fresh_seconds, "of new flows, after settling");

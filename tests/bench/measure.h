@@ -40,6 +40,7 @@ struct Result {
   double p99_ns = 0;
   double max_ns = 0;
   uint64_t verified = 0;        // sampled frames that were checked
+  double instructions = 0;      // per packet, where they were counted
   double connection_bytes = 0;  // of one connection: its entry and its share of the buckets
   std::string remark;
   std::string mistake;  // what went wrong; empty: nothing

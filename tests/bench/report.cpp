@@ -1,6 +1,8 @@
 #include "tests/bench/report.h"
 
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -28,6 +30,7 @@ json::object row_json(const Result& r) {
           {"ns_per_packet", spread_json(r.ns)},
           {"floor_ns_per_packet", spread_json(r.floor_ns)},
           {"burst_ns", {{"p50", r.p50_ns}, {"p99", r.p99_ns}, {"max", r.max_ns}}},
+          {"instructions_per_packet", r.instructions == 0 ? json::value() : r.instructions},
           {"bytes_per_connection", r.connection_bytes},
           {"verified_frames", r.verified},
           {"more", more_json(r)},
@@ -50,19 +53,21 @@ json::object table_json(const TableResult& r) {
 }  // namespace
 
 void print_head() {
-  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6}\n", "case",
-             "Mpps", "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max", "bytes");
-  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6}\n", "", "",
-             "median", "", "median", "floor", "", "µs", "µs", "µs", "/conn");
+  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}\n", "case",
+             "Mpps", "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max", "bytes",
+             "instr");
+  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}\n", "", "",
+             "median", "", "median", "floor", "", "µs", "µs", "µs", "/conn", "/pkt");
 }
 
 void print_row(const Result& r) {
   fmt::print(
       "{:<54} {:>7.2f} {:>6.1f} {:>5.0f}-{:<5.0f} {:>6.1f} {:>7.1f} {:>6.1f} {:>6.2f} {:>6.2f} "
-      "{:>7.1f} {:>6.1f}\n",
+      "{:>7.1f} {:>6.1f} {:>6}\n",
       r.name, 1000 / r.ns.median, r.ns.median, r.ns.least, r.ns.most, r.floor_ns.median,
       r.ns.median - r.floor_ns.median, r.ns.median / r.floor_ns.median, r.p50_ns / 1000,
-      r.p99_ns / 1000, r.max_ns / 1000, r.connection_bytes);
+      r.p99_ns / 1000, r.max_ns / 1000, r.connection_bytes,
+      r.instructions == 0 ? "-" : fmt::format("{:.0f}", r.instructions));
   if (!r.remark.empty()) fmt::print("  {}\n", r.remark);
   if (!r.mistake.empty()) fmt::print("  WRONG: {}\n", r.mistake);
   std::fflush(stdout);
@@ -81,6 +86,19 @@ void print_table_row(const TableResult& r) {
              theirs.most, their_insert);
   if (!r.mistake.empty()) fmt::print("  WRONG: {}\n", r.mistake);
   std::fflush(stdout);
+}
+
+std::map<std::string, double> read_instructions(const std::string& file) {
+  std::ifstream stream(file);
+  const std::string text(std::istreambuf_iterator<char>(stream), {});
+  boost::system::error_code error;
+  const json::value value = json::parse(text, error);
+  std::map<std::string, double> by_case;
+  if (error || !value.is_object()) return by_case;
+  for (const auto& [name, figure] : value.get_object()) {
+    if (figure.is_number()) by_case[std::string(name)] = figure.to_number<double>();
+  }
+  return by_case;
 }
 
 std::string to_json(const std::vector<Result>& results, const std::vector<TableResult>& tables) {

@@ -1,6 +1,7 @@
 // Results as a table for people and as JSON for programs.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ void print_head();
 void print_row(const Result& result);
 void print_table_head();
 void print_table_row(const TableResult& result);
+// Instructions per packet by case, as tools/count_instructions.py --json writes them; empty where
+// the file is not such a list.
+[[nodiscard]] std::map<std::string, double> read_instructions(const std::string& file);
 [[nodiscard]] std::string to_json(const std::vector<Result>& results,
                                   const std::vector<TableResult>& tables);
 
