@@ -11,6 +11,7 @@
 # Server side, which runs until SIGINT or SIGTERM:
 #   sink        receives and counts
 #   echo        sends everything back, addresses and ports swapped
+#   macswap     the same, MAC addresses only
 #
 #   --peer MAC          of headgate's port, for burst and txonly; flowgen's is always
 #                       00:01:02:03:04:01, by testpmd's own source
@@ -49,7 +50,7 @@ report() {
 
 role=${1:-}
 case $role in
-  burst | txonly | flowgen | sink | echo) shift ;;
+  burst | txonly | flowgen | sink | echo | macswap) shift ;;
   -h | --help) usage && exit ;;
   *) usage >&2 && exit 2 ;;
 esac
@@ -95,6 +96,7 @@ case $role in
   flowgen) mode=(--forward-mode=flowgen "--flowgen-flows=$flows" "--txpkts=$((size + 4))") ;;
   sink) mode=(--forward-mode=rxonly) ;;
   echo) mode=(--forward-mode=5tswap) ;;
+  macswap) mode=(--forward-mode=macswap) ;;
 esac
 if [[ $role == burst || $role == txonly ]]; then
   [[ -n $peer ]] || fail "$role wants --peer, the MAC address of headgate's port"
@@ -109,14 +111,16 @@ exec {keys}> >(setsid stdbuf -oL dpdk-testpmd "${lcores[@]}" --no-telemetry --no
   "${eal[@]}" "${device[@]}" -- --interactive --port-topology=loop --burst=$burst_frames \
   --total-num-mbufs=16384 "${mode[@]}" 2>&1 | report)
 testpmd=$!
-if [[ $role == sink || $role == echo ]]; then seconds=infinity; fi
-# A link that comes up while it sends would leave frames in no counter.
+server_side=no
+case $role in sink | echo | macswap) server_side=yes seconds=infinity ;; esac
+# A link that comes up while it sends would leave frames in no counter. Who only answers is there
+# first.
 has_link() {
   printf 'show port info all\n' >&"$keys"
   sleep 0.1
   [[ -e $notes/up ]]
 }
-wait_for 20 has_link || fail 'the link stays down'
+[[ $server_side == yes ]] || wait_for 20 has_link || fail 'the link stays down'
 sleep "$seconds" &
 sleeping=$!
 trap 'kill "$sleeping" 2>/dev/null || true' INT TERM
