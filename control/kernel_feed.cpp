@@ -31,12 +31,10 @@ std::vector<NeighbourKey> neighbours_in_use(dataplane::RegionView region,
   for_each_backend(region, root, [&](const dataplane::BackendRow& backend) {
     if (backend.next_hop < hops.size()) used[backend.next_hop] = true;
   });
-  for (const dataplane::RouteTable* table : {&root.routes_v4, &root.routes_v6}) {
-    for_each_route(region, *table, [&](const dataplane::RouteSlot& route) {
-      const bool has_row = route.target.kind == dataplane::RouteKind::gateway;
-      if (has_row && route.target.next_hop < hops.size()) used[route.target.next_hop] = true;
-    });
-  }
+  for_each_route(region, root, [&](const dataplane::Route& route) {
+    const bool has_row = route.target.kind == dataplane::RouteKind::gateway;
+    if (has_row && route.target.next_hop < hops.size()) used[route.target.next_hop] = true;
+  });
   std::vector<NeighbourKey> list;
   for (size_t i = 0; i < hops.size(); ++i) {
     const bool has_neighbour = hops[i].gateway.family != net::Family::none;

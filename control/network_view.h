@@ -20,7 +20,8 @@ struct AddressHash {  // not noexcept: see IdentityTable::Hash
     return dataplane::address_hash(address);
   }
   size_t operator()(const net::Prefix& prefix) const {
-    return dataplane::route_hash(prefix.address, prefix.length);
+    return dataplane::mix_hash(dataplane::address_hash(prefix.address) |
+                               static_cast<uint64_t>(prefix.length) << 32);
   }
 };
 

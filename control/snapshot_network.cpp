@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "control/slot_table.h"
+#include "control/route_ranges.h"
 #include "control/snapshot_services.h"
 
 namespace headgate::control {
@@ -24,35 +24,28 @@ std::span<const T> constant(const std::vector<T>& elements) {
 }
 
 // One family's routes as a table of the snapshot.
-std::expected<void, Error> put_routes(SnapshotDraft& draft, net::Family family, Part lengths_part,
-                                      Part slots_part, dataplane::RouteTable& target) {
-  const auto& routes = draft.network().routes();
-  const auto count = std::ranges::count_if(
-      routes, [family](const auto& route) { return route.first.address.family == family; });
-  dataplane::RouteSlot empty{};
-  empty.length = dataplane::route_slot_empty;
-  std::vector<dataplane::RouteSlot> table = make_slots(static_cast<size_t>(count), empty);
-  std::vector<uint8_t> lengths;
-  for (const auto& [prefix, route] : routes) {
+template <typename Range>
+std::expected<void, Error> put_routes(SnapshotDraft& draft, net::Family family, Part routes_part,
+                                      Part ranges_part, dataplane::RouteTable<Range>& target) {
+  std::vector<dataplane::Route> routes;
+  for (const auto& [prefix, route] : draft.network().routes()) {
     if (prefix.address.family != family) continue;
-    if (std::ranges::find(lengths, prefix.length) == lengths.end()) {
-      lengths.push_back(prefix.length);
-    }
-    dataplane::RouteSlot& slot = find_slot(
-        std::span(table), dataplane::route_hash(prefix.address, prefix.length),
-        [](const auto& candidate) { return candidate.length == dataplane::route_slot_empty; });
-    slot.prefix = prefix.address;
-    slot.length = prefix.length;
-    slot.target.kind = route.kind;
-    slot.target.interface = route.interface;
-    slot.target.next_hop =
+    dataplane::Route& row = routes.emplace_back();
+    row.prefix = prefix.address;
+    row.length = prefix.length;
+    row.target.kind = route.kind;
+    row.target.interface = route.interface;
+    row.target.next_hop =
         route.kind == RouteKind::gateway
             ? draft.model.next_hops.use({route.interface, route.mtu_limit, route.gateway})
             : dataplane::none;
   }
-  std::ranges::sort(lengths, std::greater{});
-  auto done = draft.blocks.put_array(draft.part(lengths_part), target.lengths, constant(lengths));
-  if (done) done = draft.blocks.put_array(draft.part(slots_part), target.slots, constant(table));
+  std::ranges::sort(routes, {}, [](const dataplane::Route& route) {
+    return net::Prefix{route.prefix, route.length};
+  });
+  const std::vector<Range> ranges = route_ranges<Range>(routes);
+  auto done = draft.blocks.put_array(draft.part(routes_part), target.routes, constant(routes));
+  if (done) done = draft.blocks.put_array(draft.part(ranges_part), target.ranges, constant(ranges));
   return done;
 }
 
@@ -117,10 +110,10 @@ std::expected<void, Error> put_network(SnapshotDraft& draft, const KernelState& 
     draft.marks.interfaces = draft.part(Part::interfaces) != before;
   }
   if (parts.routes) {
-    auto done = put_routes(draft, net::Family::ipv4, Part::lengths_v4, Part::slots_v4,
+    auto done = put_routes(draft, net::Family::ipv4, Part::routes_v4, Part::ranges_v4,
                            draft.root.routes_v4);
     if (!done) return done;
-    done = put_routes(draft, net::Family::ipv6, Part::lengths_v6, Part::slots_v6,
+    done = put_routes(draft, net::Family::ipv6, Part::routes_v6, Part::ranges_v6,
                       draft.root.routes_v6);
     if (!done) return done;
   }

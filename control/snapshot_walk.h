@@ -48,12 +48,14 @@ void for_each_neighbour(dataplane::RegionView region, const dataplane::SnapshotR
   }
 }
 
-// Calls visit(const RouteSlot&) for each route of one family.
+// Calls visit(const Route&) for each route.
 template <typename Visit>
-void for_each_route(dataplane::RegionView region, const dataplane::RouteTable& table, Visit visit) {
-  for (const dataplane::RouteSlot& slot : elements(region, table.slots)) {
-    if (slot.length != dataplane::route_slot_empty) visit(slot);
-  }
+void for_each_route(dataplane::RegionView region, const dataplane::SnapshotRoot& root,
+                    Visit visit) {
+  for (const dataplane::Route& route : elements(region, root.routes_v4.routes))
+    visit(route);
+  for (const dataplane::Route& route : elements(region, root.routes_v6.routes))
+    visit(route);
 }
 
 // The service with this id, or null: goes through all of them.

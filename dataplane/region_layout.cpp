@@ -17,7 +17,7 @@ constexpr uint64_t round_up(uint64_t value, uint64_t unit) {
 constexpr std::array<uint32_t, 16> our_structure_bytes{
     sizeof(SnapshotRoot),   sizeof(ServiceBlock), sizeof(ServiceSlot),   sizeof(ServiceBackend),
     sizeof(BackendChunk),   sizeof(Interface),    sizeof(NextHop),       sizeof(NeighbourSlot),
-    sizeof(RouteSlot),      sizeof(AddressSlot),  sizeof(Settings),      sizeof(PortEntry),
+    sizeof(Route),          sizeof(AddressSlot),  sizeof(Settings),      sizeof(PortEntry),
     sizeof(WorkerCounters), sizeof(TrafficRow),   sizeof(ServiceShared), verdict_count};
 
 // Takes `bytes` at the next boundary and moves `end` behind them.

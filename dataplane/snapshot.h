@@ -178,16 +178,28 @@ struct RouteTarget {
   uint16_t interface;  // on_link: where the destination is a neighbour
   uint32_t next_hop;   // gateway: its row
 };
-struct RouteSlot {  // open addressing from route_hash(); length 0xff: the probe ends here
+struct Route {
   net::IpAddress prefix;
   uint8_t length;
   uint8_t reserved[2];
   RouteTarget target;
 };
-inline constexpr uint8_t route_slot_empty = 0xff;
+// The addresses from `first`, in host order, up to the next range's have this route as their
+// longest prefix.
+struct RouteRange4 {
+  uint32_t first;
+  uint32_t route;  // index of the table's routes; none: there is none
+};
+struct RouteRange6 {
+  uint64_t first_high;
+  uint64_t first_low;
+  uint32_t route;
+  uint32_t reserved;
+};
+template <typename Range>
 struct RouteTable {
-  OffsetArray<uint8_t> lengths;  // the prefix lengths in use, longest first
-  OffsetArray<RouteSlot> slots;  // a power of two
+  OffsetArray<Range> ranges;  // from address zero on, ascending; empty without routes
+  OffsetArray<Route> routes;  // in the order of their prefixes
 };
 
 // ---- addresses ---------------------------------------------------------------------------------
@@ -239,8 +251,8 @@ struct SnapshotRoot {
   OffsetArray<Offset<BackendChunk>> backend_chunks;
   OffsetArray<NextHop> next_hops;
   OffsetArray<NeighbourSlot> neighbour_slots;  // a power of two, or empty
-  RouteTable routes_v4;
-  RouteTable routes_v6;
+  RouteTable<RouteRange4> routes_v4;
+  RouteTable<RouteRange6> routes_v6;
   OffsetArray<Interface> interfaces;
   OffsetArray<PortEntry> ports;  // by DPDK port id
   OffsetArray<uint32_t> reserved_acls;
@@ -283,9 +295,6 @@ static_assert(std::is_trivially_copyable_v<ServiceBlock>);
 [[nodiscard]] inline uint32_t neighbour_hash(const net::IpAddress& address,
                                              uint16_t interface) noexcept {
   return mix_hash(address_hash(address) | (static_cast<uint64_t>(interface) << 32));
-}
-[[nodiscard]] inline uint32_t route_hash(const net::IpAddress& prefix, uint8_t length) noexcept {
-  return mix_hash(address_hash(prefix) | (static_cast<uint64_t>(length) << 32));
 }
 
 // The service of exactly this VIP, protocol and port (port 0: the service for all ports), or null.
@@ -347,22 +356,39 @@ static_assert(std::is_trivially_copyable_v<ServiceBlock>);
   return none;
 }
 
+// The last of the ranges that does not begin above an address, by halving; `above(range)` tells.
+template <typename Range, typename Above>
+[[nodiscard]] uint32_t route_of_range(RegionView region, const OffsetArray<Range>& ranges,
+                                      Above above) noexcept {
+  if (ranges.count == 0) return none;
+  const Range* at = region.at(ranges.first);
+  for (uint32_t left = ranges.count; left > 1;) {
+    const uint32_t half = left / 2;
+    at += above(at[half]) ? 0 : half;
+    left -= half;
+  }
+  return at->route;
+}
+
 // The target of the longest prefix that holds `address`, or null when there is none.
 [[nodiscard]] inline const RouteTarget* find_route(RegionView region, const SnapshotRoot& root,
                                                    const net::IpAddress& address) noexcept {
-  const RouteTable& table = address.is_v4() ? root.routes_v4 : root.routes_v6;
-  const uint32_t count = table.slots.count;
-  for (uint32_t l = 0; l < table.lengths.count; ++l) {
-    const uint8_t length = region.element(table.lengths, l);
-    const net::IpAddress prefix = net::masked(address, length);
-    const uint32_t hash = route_hash(prefix, length);
-    for (uint32_t i = 0; i < count; ++i) {
-      const RouteSlot& slot = region.element(table.slots, (hash + i) & (count - 1));
-      if (slot.length == route_slot_empty) break;
-      if (slot.length == length && slot.prefix == prefix) return &slot.target;
-    }
+  if (address.is_v4()) {
+    const uint32_t wanted = address.v4().host();
+    const uint32_t route =
+        route_of_range(region, root.routes_v4.ranges,
+                       [&](const RouteRange4& range) { return range.first > wanted; });
+    return route == none ? nullptr : &region.element(root.routes_v4.routes, route).target;
   }
-  return nullptr;
+  std::array<net::be64, 2> words;
+  std::memcpy(words.data(), address.bytes.data(), sizeof(words));
+  const uint64_t high = words[0].host();
+  const uint64_t low = words[1].host();
+  const uint32_t route =
+      route_of_range(region, root.routes_v6.ranges, [&](const RouteRange6& range) {
+        return range.first_high > high || (range.first_high == high && range.first_low > low);
+      });
+  return route == none ? nullptr : &region.element(root.routes_v6.routes, route).target;
 }
 
 }  // namespace headgate::dataplane

@@ -43,8 +43,7 @@ class Describer {
     control::for_each_service(region_, root_, [this](const auto& service) { add(service); });
     control::for_each_backend(region_, root_,
                               [this](const auto& row) { lines_.push_back("row " + text_of(row)); });
-    control::for_each_route(region_, root_.routes_v4, [this](const auto& slot) { add(slot); });
-    control::for_each_route(region_, root_.routes_v6, [this](const auto& slot) { add(slot); });
+    control::for_each_route(region_, root_, [this](const auto& route) { add(route); });
     add_addresses();
     add_neighbours();
     add_interfaces();
@@ -97,10 +96,10 @@ class Describer {
     lines_.push_back(line + fmt::format(" maglev={}:{:x}", table.size(), hash));
   }
 
-  void add(const dataplane::RouteSlot& slot) {
-    lines_.push_back(fmt::format("route {}/{} kind={} interface={} hop: {}", text(slot.prefix),
-                                 slot.length, static_cast<int>(slot.target.kind),
-                                 slot.target.interface, hop_text(slot.target.next_hop)));
+  void add(const dataplane::Route& route) {
+    lines_.push_back(fmt::format("route {}/{} kind={} interface={} hop: {}", text(route.prefix),
+                                 route.length, static_cast<int>(route.target.kind),
+                                 route.target.interface, hop_text(route.target.next_hop)));
   }
 
   void add_addresses() {

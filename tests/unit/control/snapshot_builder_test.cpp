@@ -99,7 +99,7 @@ TEST_F(SnapshotBuilderTest, BlocksOfTheNetworkAreSharedWhenEqual) {
   EXPECT_EQ(after.backend_chunks, before.backend_chunks);
   EXPECT_EQ(after.next_hops, before.next_hops);
   EXPECT_EQ(after.neighbour_slots, before.neighbour_slots);
-  EXPECT_EQ(after.routes_v4.slots, before.routes_v4.slots);
+  EXPECT_EQ(after.routes_v4.ranges, before.routes_v4.ranges);
   EXPECT_EQ(after.interfaces, before.interfaces);
   EXPECT_EQ(after.ports, before.ports);
 
@@ -110,8 +110,8 @@ TEST_F(SnapshotBuilderTest, BlocksOfTheNetworkAreSharedWhenEqual) {
   EXPECT_NE(third.next_hops, second.next_hops);
   EXPECT_EQ(third.service_slots, second.service_slots);
   EXPECT_EQ(third.backend_chunks, second.backend_chunks);
-  EXPECT_EQ(third.routes_v4.slots, second.routes_v4.slots);
-  EXPECT_EQ(third.routes_v6.lengths, second.routes_v6.lengths);
+  EXPECT_EQ(third.routes_v4.routes, second.routes_v4.routes);
+  EXPECT_EQ(third.routes_v6.ranges, second.routes_v6.ranges);
   EXPECT_EQ(third.address_slots, second.address_slots);
 }
 
