@@ -140,9 +140,9 @@ net::be16 backend_port_of(const Packet& packet, const BackendRow& backend) noexc
 
 // Where the backend's packets come in, if its way leads through a port at all.
 const WorkerPort* port_towards(const Worker& worker, const BackendRow& backend) noexcept {
-  const Hop hop = hop_at(worker, backend.next_hop);
-  if (hop.row == nullptr || hop.row->port >= worker.ports.size()) return nullptr;
-  return &worker.ports[hop.row->port];
+  const NextHop& hop = hop_at(worker, backend.next_hop);
+  if (hop.port >= worker.ports.size()) return nullptr;
+  return &worker.ports[hop.port];
 }
 
 // Publishes with one port after the other until a reply key is free. An address whose ports are all

@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "dataplane/connect.h"
 #include "dataplane/lifetime.h"
 #include "dataplane/originate.h"
 #include "dataplane/rewrite.h"
@@ -47,7 +48,8 @@ struct Obstacle {
 
 // What a router checks before it sends a packet on: TTL, a way, and the size with `overhead` bytes
 // of outer header.
-std::optional<Obstacle> obstacle(const Packet& packet, Hop hop, uint16_t overhead) noexcept {
+std::optional<Obstacle> obstacle(const Packet& packet, const NextHop& hop,
+                                 uint16_t overhead) noexcept {
   if (packet.ttl() <= 1) return Obstacle{Verdict::drop_ttl_exceeded, IcmpError::time_exceeded};
   switch (hop.state) {
     case NextHopState::unreachable:
@@ -74,8 +76,8 @@ uint16_t answer(Worker& worker, const Packet& packet, const Obstacle& reason,
   return originate_icmp_error(worker, packet, *reason.error, from, reason.mtu);
 }
 
-void count_packet_in(Worker& worker, uint32_t service_id, uint32_t backend_id,
-                     uint16_t bytes) noexcept {
+[[gnu::always_inline]] inline void count_packet_in(Worker& worker, uint32_t service_id,
+                                                   uint32_t backend_id, uint16_t bytes) noexcept {
   TrafficRow& service = worker.counters.services[service_id];
   TrafficRow& backend = worker.counters.backends[backend_index(backend_id)];
   service.in_packets.add(1);
@@ -94,8 +96,9 @@ void count_packet_out(Worker& worker, uint32_t service_id, uint32_t backend_id,
   backend.out_bytes.add(bytes);
 }
 
-void send_ipip(Worker& worker, Packet& packet, const BackendRow& backend, Hop hop,
-               Verdict verdict) noexcept {
+[[gnu::always_inline]] inline void send_ipip(Worker& worker, Packet& packet,
+                                             const BackendRow& backend, const NextHop& hop,
+                                             Verdict verdict) noexcept {
   decrement_ttl(packet);
   if (!encapsulate(packet, backend.tunnel_source, backend.address, worker.ip_id++)) {
     return drop(worker, packet.mbuf, Verdict::drop_no_mbuf);
@@ -104,7 +107,7 @@ void send_ipip(Worker& worker, Packet& packet, const BackendRow& backend, Hop ho
 }
 
 // Whether nothing keeps a router from sending the packet on, with `overhead` bytes of outer header.
-bool may_pass(const Packet& packet, Hop hop, uint16_t overhead) noexcept {
+bool may_pass(const Packet& packet, const NextHop& hop, uint16_t overhead) noexcept {
   return packet.ttl() > 1 && packet.l3_length + overhead <= hop.mtu &&
          (hop.state == NextHopState::resolved || hop.state == NextHopState::unresolved);
 }
@@ -116,8 +119,9 @@ bool lacks_tunnel(const BackendRow& backend, Mode mode) noexcept {
 
 // Ends a packet that may not pass to its backend. False: it may after all.
 [[gnu::noinline]] bool stopped_before_backend(Worker& worker, Packet& packet,
-                                              const BackendRow& backend, Mode mode, Hop hop,
-                                              uint16_t overhead, bool stateless) noexcept {
+                                              const BackendRow& backend, Mode mode,
+                                              const NextHop& hop, uint16_t overhead,
+                                              bool stateless) noexcept {
   auto reason = obstacle(packet, hop, overhead);
   if (!reason && lacks_tunnel(backend, mode)) {
     reason = {Verdict::drop_no_route, IcmpError::host_unreachable};
@@ -144,7 +148,7 @@ constexpr std::array<Verdict, mode_count> sent_to_backend{
 [[gnu::always_inline]] inline void send_to_backend(Worker& worker, Packet& packet,
                                                    const BackendRow& backend, Mode mode,
                                                    ConnRef ref, Verdict verdict) noexcept {
-  const Hop hop = hop_at(worker, backend.next_hop);
+  const NextHop& hop = hop_at(worker, backend.next_hop);
   const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
   if (!may_pass(packet, hop, overhead) || lacks_tunnel(backend, mode)) [[unlikely]] {
     const bool stateless = verdict == Verdict::sent_stateless;
@@ -165,7 +169,7 @@ constexpr std::array<Verdict, mode_count> sent_to_backend{
 }
 
 // Backend to client, translated back to what the client knows.
-void send_to_client(Worker& worker, Packet& packet, ConnRef ref, Hop hop) noexcept {
+void send_to_client(Worker& worker, Packet& packet, ConnRef ref, const NextHop& hop) noexcept {
   const auto mode = static_cast<Mode>(worker.connections.common(ref).mode);
   translate_by(worker.connections, packet, ref, Direction::reply);
   decrement_ttl(packet);
@@ -193,7 +197,7 @@ void forward_reply(Worker& worker, Packet& packet, Hit hit, const BackendRow& ba
   ConnCommon& connection = worker.connections.common(hit.ref);
   const bool local = connection.state().owner() == worker.options.id;
   (local ? worker.counters.worker->replies_local : worker.counters.worker->replies_foreign).add(1);
-  const Hop hop = route_to(worker, client_of(worker.connections, hit.ref));
+  const NextHop& hop = route_to(worker, client_of(worker.connections, hit.ref));
   // What a router would not send on never reaches LVS in this direction: no state, no counters.
   if (!may_pass(packet, hop, 0)) [[unlikely]] {
     if (const auto reason = obstacle(packet, hop, 0)) {
@@ -250,9 +254,7 @@ enum class Outcome : uint8_t {
   return Outcome::go_on;
 }
 
-}  // namespace
-
-bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
+[[gnu::always_inline]] inline bool forward_by(Worker& worker, Packet& packet, Hit hit) noexcept {
   const ConnCommon& connection = worker.connections.common(hit.ref);
   const StateWord state = connection.state();
   if (state.has(ConnFlag::dying)) [[unlikely]]
@@ -274,6 +276,29 @@ bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
     forward_request(worker, packet, hit.ref, *backend);
   }
   return true;
+}
+
+Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexcept {
+  return packet.is_v4() ? table.confirm(packet.hash, packet.key4, candidate)
+                        : table.confirm(packet.hash, packet.key6, candidate);
+}
+
+}  // namespace
+
+// A candidate is confirmed only now, and so is a miss: an earlier packet of the same burst may have
+// made the connection.
+void forward_all(Worker& worker, Flows& flows) noexcept {
+  const uint64_t* candidate = flows.candidates.data();
+  for (Packet& packet : flows.all()) {
+    const Hit hit = confirm(worker.connections, packet, Slot{*candidate++});
+    if (hit.is_miss() || !forward_by(worker, packet, hit)) [[unlikely]] {
+      forward_unknown(worker, packet);
+    }
+  }
+}
+
+bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
+  return forward_by(worker, packet, hit);
 }
 
 void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {

@@ -6,6 +6,10 @@
 
 namespace headgate::dataplane {
 
+// Forwards all packets of a burst, each by its connection, and ends them with a verdict; those
+// without one go to forward_unknown() of connect.h.
+void forward_all(Worker& worker, Flows& flows) noexcept;
+
 // Forwards a packet of the connection `hit` and ends it with a verdict. False when the connection
 // is no longer good for this packet, which then has to be treated as one without a connection.
 [[nodiscard]] bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept;

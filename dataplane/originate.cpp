@@ -207,7 +207,7 @@ void answer_echo(Worker& worker, Packet& packet) noexcept {
   const uint32_t rate = worker.root->settings.echo_per_second;
   if (!worker.echo_bucket.take(worker.now.ns, rate))
     return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
-  const Hop hop = route_to(worker, packet.source());
+  const NextHop& hop = route_to(worker, packet.source());
   net::ChecksumDelta delta;
   net::IcmpHeader& icmp = packet.icmp();
   const std::array<uint8_t, 2> before{icmp.type, icmp.code};

@@ -20,15 +20,16 @@ net::IpAddress destination_of(const rte_mbuf* mbuf, uint16_t l2_length) noexcept
   return reinterpret_cast<const net::Ipv6Header*>(ip)->destination;
 }
 
-void hold(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop, Verdict verdict) noexcept {
-  const HeldPacket packet{
-      .mbuf = mbuf,
-      .neighbour = hop.row != nullptr ? hop.row->gateway : destination_of(mbuf, l2_length),
-      .interface = hop.interface,
-      .l2_length = l2_length,
-      .verdict = verdict,
-      .configured = hop.row != nullptr,
-      .deadline_ns = worker.now.ns + hold_time_ms * ns_per_ms};
+void hold(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const NextHop& hop,
+          Verdict verdict) noexcept {
+  const bool configured = hop.gateway.family != net::Family::none;
+  const HeldPacket packet{.mbuf = mbuf,
+                          .neighbour = configured ? hop.gateway : destination_of(mbuf, l2_length),
+                          .interface = hop.interface,
+                          .l2_length = l2_length,
+                          .verdict = verdict,
+                          .configured = configured,
+                          .deadline_ns = worker.now.ns + hold_time_ms * ns_per_ms};
   const HoldQueue::Result result = worker.held.add(packet);
   if (result == HoldQueue::Result::full) {
     return drop(worker, mbuf, Verdict::drop_neighbour_queue_full);
@@ -103,10 +104,9 @@ bool write_ethernet(rte_mbuf* mbuf, uint16_t l2_length, const NextHop& row) noex
   return true;
 }
 
-Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept {
+const NextHop& route_to(Worker& worker, const net::IpAddress& destination) noexcept {
   const RouteTarget* target = find_route(worker.region, *worker.root, destination);
-  if (target == nullptr) return hop_at(worker, none);
-  const auto without_row = [](NextHopState state) { return Hop{state, none16, 0xffff, nullptr}; };
+  if (target == nullptr) return unreachable_hop;
   switch (target->kind) {
     case RouteKind::gateway:
       return hop_at(worker, target->next_hop);
@@ -114,22 +114,24 @@ Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept {
       const uint32_t neighbour =
           find_neighbour(worker.region, *worker.root, destination, target->interface);
       if (neighbour != none) return hop_at(worker, neighbour);
-      const uint16_t mtu = worker.interface(target->interface).mtu;
-      return {NextHopState::unresolved, target->interface, mtu, nullptr};
+      worker.unknown_neighbour = detail::rowless_hop(NextHopState::unresolved);
+      worker.unknown_neighbour.interface = target->interface;
+      worker.unknown_neighbour.mtu = worker.interface(target->interface).mtu;
+      return worker.unknown_neighbour;
     }
     case RouteKind::unreachable:
-      return without_row(NextHopState::unreachable);
+      return unreachable_hop;
     case RouteKind::prohibited:
-      return without_row(NextHopState::prohibited);
+      return prohibited_hop;
     case RouteKind::blackhole:
-      return without_row(NextHopState::blackhole);
+      return blackhole_hop;
     case RouteKind::local:
-      return without_row(NextHopState::local);
+      return local_hop;
   }
-  return without_row(NextHopState::unreachable);
+  return unreachable_hop;
 }
 
-void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const NextHop& hop,
                          Verdict verdict) noexcept {
   switch (hop.state) {
     case NextHopState::resolved:
@@ -173,7 +175,7 @@ void release_held(Worker& worker) noexcept {
   worker.held.sweep([&worker](const HeldPacket& packet) noexcept {
     const uint32_t row =
         find_neighbour(worker.region, *worker.root, packet.neighbour, packet.interface);
-    const Hop hop = hop_at(worker, row);
+    const NextHop& hop = hop_at(worker, row);
     const bool known = row != none && hop.state == NextHopState::resolved;
     if (!known && worker.now.ns < packet.deadline_ns) return false;
     worker.counters.worker->released.add(1);

@@ -8,24 +8,30 @@
 
 namespace headgate::dataplane {
 
-// Where a packet goes next. `row` is null when there is no NextHop row: then the neighbour of an
-// unresolved hop is the packet's own destination, on `interface`.
-struct Hop {
-  NextHopState state;
-  uint16_t interface;
-  uint16_t mtu;
-  const NextHop* row;
-};
+// Where a packet goes next is a NextHop: a row of the snapshot, or one of these where there is
+// none. Of an unresolved one without a gateway, the neighbour is the packet's own destination.
+namespace detail {
+[[nodiscard]] constexpr NextHop rowless_hop(NextHopState state) noexcept {
+  NextHop hop{};
+  hop.state = state;
+  hop.interface = none16;
+  hop.port = none16;
+  hop.mtu = 0xffff;
+  return hop;
+}
+}  // namespace detail
+inline constexpr NextHop unreachable_hop = detail::rowless_hop(NextHopState::unreachable);
+inline constexpr NextHop prohibited_hop = detail::rowless_hop(NextHopState::prohibited);
+inline constexpr NextHop blackhole_hop = detail::rowless_hop(NextHopState::blackhole);
+inline constexpr NextHop local_hop = detail::rowless_hop(NextHopState::local);
 
-// The hop towards `destination` by the routes of the snapshot.
-[[nodiscard]] Hop route_to(const Worker& worker, const net::IpAddress& destination) noexcept;
+// The hop towards `destination` by the routes of the snapshot. Good until the next call.
+[[nodiscard]] const NextHop& route_to(Worker& worker, const net::IpAddress& destination) noexcept;
 // The hop of a NextHop row by its index; `none` is unreachable.
-[[nodiscard]] inline Hop hop_at(const Worker& worker, uint32_t next_hop) noexcept {
-  if (next_hop >= worker.root->next_hops.count) [[unlikely]] {
-    return {NextHopState::unreachable, none16, 0xffff, nullptr};
-  }
-  const NextHop& row = worker.next_hop(next_hop);
-  return {row.state, row.interface, row.mtu, &row};
+[[nodiscard]] inline const NextHop& hop_at(const Worker& worker, uint32_t next_hop) noexcept {
+  if (next_hop >= worker.root->next_hops.count) [[unlikely]]
+    return unreachable_hop;
+  return worker.next_hop(next_hop);
 }
 
 // Empties the transmit buffer of one port.
@@ -39,13 +45,13 @@ inline void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port, Verdic
 [[nodiscard]] bool write_ethernet(rte_mbuf* mbuf, uint16_t l2_length, const NextHop& row) noexcept;
 
 // What becomes of a frame that no neighbour can be sent now.
-void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const NextHop& hop,
                          Verdict verdict) noexcept;
 
 // Sends the frame in `mbuf`, whose IP header starts `l2_length` bytes into it: writes the Ethernet
 // header and buffers the frame, or holds it for its neighbour. Takes the mbuf; counts exactly one
 // verdict, now or when the buffer is flushed.
-inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const NextHop& hop,
                      Verdict verdict) noexcept;
 
 // Empties the transmit buffers into the ports; what does not fit is drop_tx_full.
@@ -75,21 +81,20 @@ inline void transmit_frame(Worker& worker, rte_mbuf* mbuf, uint16_t port,
     flush_port(worker, port);
 }
 
-inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, Hop hop,
+inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const NextHop& hop,
                      Verdict verdict) noexcept {
   if (hop.state != NextHopState::resolved) [[unlikely]] {
     return transmit_unresolved(worker, mbuf, l2_length, hop, verdict);
   }
-  const NextHop& row = *hop.row;
-  if (l2_length == sizeof(net::EthernetHeader) && row.vlan == 0) [[likely]] {
+  if (l2_length == sizeof(net::EthernetHeader) && hop.vlan == 0) [[likely]] {
     auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
-    std::memcpy(frame, &row.destination, 2 * sizeof(net::MacAddress));
+    std::memcpy(frame, &hop.destination, 2 * sizeof(net::MacAddress));
     auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
     ethernet.type = net::ethertype_of_ip(frame[sizeof(ethernet)]);
-  } else if (!write_ethernet(mbuf, l2_length, row)) {
+  } else if (!write_ethernet(mbuf, l2_length, hop)) {
     return drop(worker, mbuf, Verdict::drop_no_mbuf);
   }
-  transmit_frame(worker, mbuf, row.port, verdict);
+  transmit_frame(worker, mbuf, hop.port, verdict);
 }
 
 }  // namespace headgate::dataplane

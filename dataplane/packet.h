@@ -2,12 +2,14 @@
 // One lives on the stack per packet of a burst; the frame itself stays in its mbuf.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
 #include <rte_mbuf.h>
 
 #include "dataplane/flow_key.h"
+#include "dataplane/limits.h"
 #include "dataplane/net/address.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/snapshot.h"
@@ -67,6 +69,18 @@ struct Packet {
     return *reinterpret_cast<net::IcmpHeader*>(l4);
   }
   [[nodiscard]] uint8_t ttl() const noexcept { return is_v4() ? ipv4().ttl : ipv6().hop_limit; }
+};
+
+// The packets of a burst that go through the connection table, and the slots of the table where
+// they may be.
+struct Flows {
+  Flows() noexcept {}  // filled from the front
+
+  std::array<Packet, burst_frames> packets;
+  std::array<uint64_t, burst_frames> candidates;  // words of Slot
+  uint32_t count = 0;
+
+  [[nodiscard]] std::span<Packet> all() noexcept { return {packets.data(), count}; }
 };
 
 // What a frame turned out to be.

@@ -9,18 +9,6 @@
 namespace headgate::dataplane {
 namespace {
 
-// The packets of a burst that go through the connection table, and the slots of the table where
-// they may be.
-struct Flows {
-  Flows() noexcept {}  // filled from the front
-
-  std::array<Packet, burst_frames> packets;
-  std::array<uint64_t, burst_frames> candidates;  // Slot words
-  uint32_t count = 0;
-
-  [[nodiscard]] std::span<Packet> all() noexcept { return {packets.data(), count}; }
-};
-
 // Frames that are no flow end here, by their kind.
 void finish_other(Worker& worker, Packet& packet, ParseResult result) noexcept {
   switch (result.kind) {
@@ -102,28 +90,13 @@ void probe_all(const ConnTable& table, Flows& flows) noexcept {
   }
 }
 
-Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexcept {
-  return packet.is_v4() ? table.confirm(packet.hash, packet.key4, candidate)
-                        : table.confirm(packet.hash, packet.key6, candidate);
-}
-
-// A miss of confirm() is final: an earlier packet of the same burst has made its connection by now.
-void forward(Worker& worker, Packet& packet, Slot candidate) noexcept {
-  const Hit hit = confirm(worker.connections, packet, candidate);
-  if (!hit.is_miss() && forward_known(worker, packet, hit)) [[likely]]
-    return;
-  forward_unknown(worker, packet);
-}
-
 }  // namespace
 
 void process_burst(Worker& worker, uint16_t port, std::span<rte_mbuf*> frames) noexcept {
   Flows flows;
   parse_all(worker, port, frames, flows);
   probe_all(worker.connections, flows);
-  const uint64_t* candidate = flows.candidates.data();
-  for (Packet& packet : flows.all())
-    forward(worker, packet, Slot{*candidate++});
+  forward_all(worker, flows);
 }
 
 }  // namespace headgate::dataplane

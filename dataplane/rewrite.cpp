@@ -25,59 +25,6 @@ uint64_t sum_of_frame(const rte_mbuf* mbuf, uint32_t offset, uint32_t length) no
   return sum;
 }
 
-// RFC 6040 would copy CE as well; LVS sends ECT(0) outside, and so do we.
-uint8_t outer_class(uint8_t inner) noexcept {
-  static constexpr uint8_t ecn_mask = 3;
-  static constexpr uint8_t ect0 = 2;
-  return (inner & ecn_mask) == ecn_mask ? static_cast<uint8_t>((inner & ~ecn_mask) | ect0) : inner;
-}
-
-struct InnerFields {
-  uint8_t protocol;
-  uint8_t traffic_class;
-  uint8_t ttl;
-  bool dont_fragment;
-};
-
-InnerFields inner_fields(const Packet& packet) noexcept {
-  if (packet.is_v4()) {
-    const net::Ipv4Header& ip = packet.ipv4();
-    const bool dont_fragment = (ip.fragment.host() & net::ipv4_dont_fragment) != 0;
-    return {net::protocol_ipip, ip.tos, ip.ttl, dont_fragment};
-  }
-  const net::Ipv6Header& ip = packet.ipv6();
-  const auto traffic_class = static_cast<uint8_t>(ip.version_class_flow.host() >> 20);
-  return {net::protocol_ipv6, traffic_class, ip.hop_limit, false};
-}
-
-void write_outer_ipv4(net::Ipv4Header& ip, const InnerFields& inner, uint16_t inner_length,
-                      const net::IpAddress& source, const net::IpAddress& destination,
-                      uint16_t id) noexcept {
-  ip = {};
-  ip.version_ihl = 0x45;
-  ip.tos = outer_class(inner.traffic_class);
-  ip.total_length = net::be16::from_host(static_cast<uint16_t>(sizeof(ip) + inner_length));
-  ip.id = net::be16::from_host(inner.dont_fragment ? 0 : id);
-  ip.fragment = net::be16::from_host(inner.dont_fragment ? net::ipv4_dont_fragment : 0);
-  ip.ttl = inner.ttl;
-  ip.protocol = inner.protocol;
-  ip.source = source.v4();
-  ip.destination = destination.v4();
-  ip.checksum = net::checksum_finish(
-      net::checksum_add(0, {reinterpret_cast<const uint8_t*>(&ip), sizeof(ip)}));
-}
-
-void write_outer_ipv6(net::Ipv6Header& ip, const InnerFields& inner, uint16_t inner_length,
-                      const net::IpAddress& source, const net::IpAddress& destination) noexcept {
-  const uint32_t traffic_class = outer_class(inner.traffic_class);
-  ip.version_class_flow = net::be32::from_host((6U << 28) | (traffic_class << 20));
-  ip.payload_length = net::be16::from_host(inner_length);
-  ip.next_header = inner.protocol;
-  ip.hop_limit = inner.ttl;
-  ip.source = source.v6();
-  ip.destination = destination.v6();
-}
-
 }  // namespace
 
 void compute_udp_checksum(Packet& packet) noexcept {
@@ -95,21 +42,17 @@ void compute_udp_checksum(Packet& packet) noexcept {
   packet.udp().checksum = checksum.raw() == 0 ? net::be16::from_raw(0xffff) : checksum;
 }
 
-bool encapsulate(Packet& packet, const net::IpAddress& source, const net::IpAddress& destination,
-                 uint16_t id) noexcept {
-  const uint16_t overhead = tunnel_overhead(destination.family);
-  const InnerFields inner = inner_fields(packet);
-  const uint16_t inner_length = packet.l3_length;
-  if (inner_length > 0xffff - overhead) return false;
-  if (rte_pktmbuf_prepend(packet.mbuf, overhead) == nullptr) return false;
-  packet.l3 -= overhead;
-  packet.l3_length = static_cast<uint16_t>(inner_length + overhead);
-  if (destination.is_v4()) {
-    write_outer_ipv4(packet.ipv4(), inner, inner_length, source, destination, id);
-  } else {
-    write_outer_ipv6(packet.ipv6(), inner, inner_length, source, destination);
-  }
-  return true;
+void detail::write_outer_ipv6(uint8_t* l3, const InnerFields& inner, uint16_t inner_length,
+                              const net::IpAddress& source,
+                              const net::IpAddress& destination) noexcept {
+  net::Ipv6Header& ip = *reinterpret_cast<net::Ipv6Header*>(l3);
+  const uint32_t traffic_class = outer_class(inner.traffic_class);
+  ip.version_class_flow = net::be32::from_host((6U << 28) | (traffic_class << 20));
+  ip.payload_length = net::be16::from_host(inner_length);
+  ip.next_header = inner.protocol;
+  ip.hop_limit = inner.ttl;
+  ip.source = source.v6();
+  ip.destination = destination.v6();
 }
 
 }  // namespace headgate::dataplane

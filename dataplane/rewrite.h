@@ -4,6 +4,7 @@
 // should have it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -42,8 +43,8 @@ inline constexpr uint16_t tunnel_overhead(net::Family outer) noexcept {
 // Puts an outer IP header in front of the packet (RFC 2003, RFC 2473) and moves packet.l3 to it:
 // TOS / traffic class copied (CE becomes ECT(0)), DF copied, TTL that of the inner header. `id` is
 // the IPv4 id of an outer header without DF. False when the frame has no room left.
-[[nodiscard]] bool encapsulate(Packet& packet, const net::IpAddress& source,
-                               const net::IpAddress& destination, uint16_t id) noexcept;
+[[nodiscard]] inline bool encapsulate(Packet& packet, const net::IpAddress& source,
+                                      const net::IpAddress& destination, uint16_t id) noexcept;
 
 // ---- What runs per packet ----
 
@@ -59,6 +60,54 @@ inline void update_transport(Packet& packet, const net::ChecksumDelta& delta) no
     packet.udp().checksum = delta.apply_udp(packet.udp().checksum);
   }
 }
+
+// What an outer header takes from the inner one.
+// RFC 6040 would copy CE as well; LVS sends ECT(0) outside, and so do we.
+inline uint8_t outer_class(uint8_t inner) noexcept {
+  static constexpr uint8_t ecn_mask = 3;
+  static constexpr uint8_t ect0 = 2;
+  return (inner & ecn_mask) == ecn_mask ? static_cast<uint8_t>((inner & ~ecn_mask) | ect0) : inner;
+}
+
+struct InnerFields {
+  uint8_t protocol;
+  uint8_t traffic_class;
+  uint8_t ttl;
+  bool dont_fragment;
+};
+
+inline InnerFields inner_fields(const Packet& packet) noexcept {
+  if (packet.is_v4()) {
+    const net::Ipv4Header& ip = packet.ipv4();
+    const bool dont_fragment = (ip.fragment.host() & net::ipv4_dont_fragment) != 0;
+    return {net::protocol_ipip, ip.tos, ip.ttl, dont_fragment};
+  }
+  const net::Ipv6Header& ip = packet.ipv6();
+  const auto traffic_class = static_cast<uint8_t>(ip.version_class_flow.host() >> 20);
+  return {net::protocol_ipv6, traffic_class, ip.hop_limit, false};
+}
+
+// Word by word, so that the sum is over what is in registers.
+inline void write_outer_ipv4(uint8_t* l3, const InnerFields& inner, uint16_t inner_length,
+                             const net::IpAddress& source, const net::IpAddress& destination,
+                             uint16_t id) noexcept {
+  const auto total = net::be16::from_host(static_cast<uint16_t>(20 + inner_length));
+  const auto own_id = net::be16::from_host(inner.dont_fragment ? 0 : id);
+  const auto fragment = net::be16::from_host(inner.dont_fragment ? net::ipv4_dont_fragment : 0);
+  std::array<uint32_t, 5> words{
+      0x45U | uint32_t{outer_class(inner.traffic_class)} << 8 | uint32_t{total.raw()} << 16,
+      own_id.raw() | uint32_t{fragment.raw()} << 16,
+      inner.ttl | uint32_t{inner.protocol} << 8,
+      source.v4().raw(),
+      destination.v4().raw(),
+  };
+  const uint64_t sum = uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
+  words[2] |= uint32_t{net::checksum_finish(sum).raw()} << 16;
+  std::memcpy(l3, words.data(), sizeof(words));
+}
+
+void write_outer_ipv6(uint8_t* l3, const InnerFields& inner, uint16_t inner_length,
+                      const net::IpAddress& source, const net::IpAddress& destination) noexcept;
 
 // TCP and UDP have both ports in the same place.
 inline void replace_ports(Packet& packet, uint32_t ports, net::ChecksumDelta& delta) noexcept {
@@ -93,6 +142,25 @@ inline void translate(Packet& packet, const Translation6& to) noexcept {
   ip.destination = to.destination;
   detail::replace_ports(packet, to.ports, delta);
   detail::update_transport(packet, delta);
+}
+
+inline bool encapsulate(Packet& packet, const net::IpAddress& source,
+                        const net::IpAddress& destination, uint16_t id) noexcept {
+  const uint16_t overhead = tunnel_overhead(destination.family);
+  const detail::InnerFields inner = detail::inner_fields(packet);
+  const uint16_t inner_length = packet.l3_length;
+  if (inner_length > 0xffff - overhead) [[unlikely]]
+    return false;
+  if (rte_pktmbuf_prepend(packet.mbuf, overhead) == nullptr) [[unlikely]]
+    return false;
+  packet.l3 -= overhead;
+  packet.l3_length = static_cast<uint16_t>(inner_length + overhead);
+  if (destination.is_v4()) {
+    detail::write_outer_ipv4(packet.l3, inner, inner_length, source, destination, id);
+  } else {
+    detail::write_outer_ipv6(packet.l3, inner, inner_length, source, destination);
+  }
+  return true;
 }
 
 }  // namespace headgate::dataplane

@@ -110,6 +110,7 @@ struct Worker {
   ExceptionRings exception;  // to and from the exception thread
   TimerWheel wheel;
   HoldQueue held;
+  NextHop unknown_neighbour{};  // route_to()'s answer where the snapshot has no row
   ExhaustedPairs exhausted_pairs;
   Sweep sweep;
   std::unique_ptr<std::byte[], AlignedDelete> scheduler_memory;
