@@ -50,6 +50,13 @@ def udp_flow(v, port, answered):
             yield answer(pause=pause)
 
 
+def torn_flows(v, port):
+    """Packets of several buffers to both servers, also to the one that they have to wait for."""
+    for i in range(4):
+        frame = to_vip(v, UDP(sport=1000 + i, dport=port), b"q" * 100)
+        yield record(CLIENT, frame, 0.25, piece=80)
+
+
 def flood(v, port):
     """More clients than the table has room for."""
     for i in range(80):
@@ -67,6 +74,8 @@ def seeds():
                            (86, "fullnat_persistent"), (99, "nat_persistent")):
             yield "tcp%d_%s" % (v, name), tcp_flow(v, port, "nat" in name)
             yield "udp%d_%s" % (v, name), udp_flow(v, port, "nat" in name)
+        yield "torn%d_dr" % v, torn_flows(v, 81)
+        yield "torn%d_nat" % v, torn_flows(v, 80)
         yield "flood%d" % v, flood(v, 81)
 
 

@@ -377,8 +377,14 @@ uint32_t Rig::held() const {
 }
 
 uint32_t Rig::lost_mbufs() const {
-  const uint32_t out = rte_mempool_in_use_count(pool_) + rte_mempool_in_use_count(own_pool_);
-  return out - held();
+  uint32_t held = 0;  // a packet may lie in several
+  for (const auto& worker : world_->workers) {
+    worker->held.sweep([&held](const dataplane::HeldPacket& packet) noexcept {
+      held += packet.mbuf->nb_segs;
+      return false;
+    });
+  }
+  return rte_mempool_in_use_count(pool_) + rte_mempool_in_use_count(own_pool_) - held;
 }
 
 }  // namespace headgate::tests
