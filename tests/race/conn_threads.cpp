@@ -102,7 +102,9 @@ class Arena {
   void work(uint32_t worker) {
     yield_every = plan_.yield_every;
     yield_state = static_cast<uint32_t>(plan_.seed) * 77 + worker;
+#if defined(HEADGATE_FAULTS)
     if (yield_every != 0) faults::step_hook = yield_sometimes;
+#endif
     std::mt19937 random(static_cast<uint32_t>(plan_.seed) * 1000 + worker);
     for (uint32_t round = 0; round < plan_.rounds && !stop_.load(); ++round) {
       const auto id = static_cast<uint32_t>(random() % plan_.ids);
@@ -121,7 +123,9 @@ class Arena {
       between_bursts(worker, round);
     }
     table_.grace().offline(worker);
+#if defined(HEADGATE_FAULTS)
     faults::step_hook = nullptr;
+#endif
   }
 
   // Serials name lives: the worker and the number of the life in its log.
@@ -188,6 +192,9 @@ class Arena {
   }
 
   void between_bursts(uint32_t worker, Tick now) {
+#if !defined(HEADGATE_FAULTS)
+    if (yield_every != 0) yield_sometimes({}, nullptr);
+#endif
     table_.grace().quiescent(worker);
     logs_[worker].expired += wheels_[worker].advance(now, 8, [&](ConnRef ref) {
       unlink(worker, ref);
@@ -288,7 +295,9 @@ class Arena {
 }  // namespace
 
 StressResult stress(const Stress& plan) {
+#if defined(HEADGATE_FAULTS)
   faults::give_way_limit = max_give_way_spins;
+#endif
   return Arena(plan).run();
 }
 

@@ -14,7 +14,7 @@ struct Stress {
   uint32_t capacity = 64;
   uint64_t seed = 1;
   // One step in so many yields the processor, so that threads meet in the middle of the protocols
-  // even where there are few cores; 0: none.
+  // even where there are few cores; 0: none. Of a table without steps, one round in so many.
   uint32_t yield_every = 64;
 };
 

@@ -1,6 +1,7 @@
 #include "dataplane/conn_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <random>
 #include <unordered_map>
@@ -127,6 +128,40 @@ TEST(ConnTable, StagedLookupAgreesWithFind) {
       EXPECT_EQ(staged(key4(id, direction)).is_none(), id >= 800);
     }
   }
+}
+
+// Each slot is named whose word could be the key's, and at most that.
+TEST(ConnTable, AllSlotsOfABucketAreComparedAtOnceAsOneByOne) {
+  std::mt19937_64 random(5);  // NOLINT(cert-msc51-cpp): the same each time
+  constexpr std::array states{SlotState::empty, SlotState::tentative, SlotState::live};
+  uint32_t named = 0;
+  for (uint32_t round = 0; round < 20'000; ++round) {
+    const uint64_t hash = random();
+    const bool v6 = random() % 2 != 0;
+    const auto word = [&] {
+      const auto index = static_cast<uint32_t>(random() % 0x7fffffff);
+      return Slot::make(random() % 2 != 0 ? hash : random(), states[random() % states.size()],
+                        static_cast<Direction>(random() % 2),
+                        ConnRef::make(random() % 4 == 0 ? !v6 : v6, index))
+          .word();
+    };
+    Bucket bucket{};
+    bucket.away.store(word());  // never named, whatever it is
+    for (auto& slot : bucket.slots)
+      slot.store(word());
+    const uint64_t pattern = Slot::pattern(hash, SlotState::live, v6);
+    const uint32_t similar = similar_slots(bucket, pattern);
+    ASSERT_LT(similar, 1U << slots_per_bucket);
+    for (uint32_t i = 0; i < slots_per_bucket; ++i) {
+      const bool matches = Slot{bucket.slots[i].load()}.matches(hash, SlotState::live, v6);
+      ASSERT_TRUE(!matches || (similar >> i & 1) != 0) << "round " << round << ", slot " << i;
+#if defined(__AVX2__) && !defined(HEADGATE_TSAN)
+      ASSERT_EQ(matches, (similar >> i & 1) != 0) << "round " << round << ", slot " << i;
+#endif
+      named += matches;
+    }
+  }
+  EXPECT_GT(named, 1000U);
 }
 
 TEST(ConnTable, ConfirmFindsWhatCameAfterTheProbe) {
