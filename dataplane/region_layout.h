@@ -41,7 +41,7 @@ struct RegionArea {
 
 inline constexpr uint64_t region_magic = 0x31657461'67646168;  // "hadgate1", little endian
 // Grows with every change of the layout that the structures' sizes do not show.
-inline constexpr uint32_t region_version = 1;
+inline constexpr uint32_t region_version = 2;
 
 struct RegionHeader {
   uint64_t magic;
