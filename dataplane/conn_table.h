@@ -29,7 +29,9 @@
 // only, and a late kill that hits a newer announcement costs that one a retry.
 //
 // *Progress.* A reader makes one pass over at most fourteen slots and never waits or retries: a key
-// that is live throughout is found, as it does not move and is counted while it is away. An insert
+// that is live throughout is found, as it does not move and is counted while it is away. The first
+// look at a bucket's slots may be at all of them at once and ordered by nothing (similar_slots): it
+// too finds what is there throughout, and what it names is loaded again with acquire. An insert
 // waits for nobody: a rival that is paused is killed after a bounded number of looks.
 //
 // ## Two keys
@@ -47,7 +49,8 @@
 // table must be made by an actor that is online in the GracePeriod.
 //
 // ## The order of a burst
-//   hash() all, prefetch_bucket() all, probe() all, prefetch_entry() all, confirm() all.
+// hash() and prefetch_bucket() each; then probe() and prefetch_entry() each; then confirm() each,
+// when what came before it in the burst has been forwarded.
 #pragma once
 
 #include <bit>

@@ -9,7 +9,8 @@
 namespace headgate::dataplane {
 
 // Moves the TCP state on for a packet with these flags (UDP: stays), keeps the live counts of
-// backend and service in step and lets the wheel know when the time-out became shorter.
+// backend and service in step and lets the wheel know when the time-out became shorter. Nearly all
+// packets change nothing, and that is all that advance_state() itself finds out.
 void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept;
 inline void advance_state(Worker& worker, ConnRef ref, Direction direction,
                           uint8_t tcp_flags) noexcept {

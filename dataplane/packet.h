@@ -18,7 +18,7 @@
 namespace headgate::dataplane {
 
 struct Packet {
-  Packet() noexcept {}  // filled by parse_frame()
+  Packet() noexcept {}  // filled by parse_plain() or parse_frame()
 
   rte_mbuf* mbuf;
   uint8_t* l3;         // IP header

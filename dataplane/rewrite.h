@@ -42,7 +42,8 @@ inline constexpr uint16_t tunnel_overhead(net::Family outer) noexcept {
 
 // Puts an outer IP header in front of the packet (RFC 2003, RFC 2473) and moves packet.l3 to it:
 // TOS / traffic class copied (CE becomes ECT(0)), DF copied, TTL that of the inner header. `id` is
-// the IPv4 id of an outer header without DF. False when the frame has no room left.
+// the IPv4 id of an outer header without DF. False when the frame has no room left. What else the
+// packet says, its family as well, stays that of the inner one: it is fit for transmit() only.
 [[nodiscard]] inline bool encapsulate(Packet& packet, const net::IpAddress& source,
                                       const net::IpAddress& destination, uint16_t id) noexcept;
 

@@ -5,7 +5,7 @@
 //                  ├─ backend chunks ──> 256 BackendRow each, by backend id
 //                  ├─ next hops          NextHop rows: what to write into the Ethernet header
 //                  ├─ neighbour slots    (interface, address) -> next hop
-//                  ├─ routes             longest prefix -> next hop
+//                  ├─ routes             range of addresses -> Route, the longest prefix there
 //                  └─ interfaces         ports and their VLAN sub-ports
 //
 // Control builds new blocks for what changed and shares the others, then publishes the root with
@@ -356,7 +356,8 @@ static_assert(std::is_trivially_copyable_v<ServiceBlock>);
   return none;
 }
 
-// The last of the ranges that does not begin above an address, by halving; `above(range)` tells.
+// The route of the last range that does not begin above an address, found by halving;
+// `above(range)` tells.
 template <typename Range, typename Above>
 [[nodiscard]] uint32_t route_of_range(RegionView region, const OffsetArray<Range>& ranges,
                                       Above above) noexcept {

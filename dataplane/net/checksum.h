@@ -41,7 +41,7 @@ namespace headgate::net {
   return uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
 }
 
-// Whether a header without options has the right checksum. Modulo 0xffff the sum of its 64-bit
+// Whether a header without options has the right checksum. Modulo 0xffff the sum of its 32-bit
 // words is that of its 16-bit words; as no header is all zero, a right sum is 0xffff.
 [[nodiscard]] inline bool checksum_of_20_bytes_is_right(const uint8_t* at) noexcept {
   const uint64_t sum = checksum_of_20_bytes(at);  // below 2^35
