@@ -67,6 +67,7 @@ enum class ConnFlag : uint32_t {
   client_fin = 1U << 12,
   backend_fin = 1U << 13,
   has_reply_key = 1U << 14,  // set by ConnTable::publish
+  has_template = 1U << 15,   // began by way of a persistence template
 };
 
 class StateWord {

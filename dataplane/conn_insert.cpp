@@ -1,6 +1,7 @@
 // Insertion and removal of keys: the protocol that conn_table.h describes. Every atomic operation
 // here is sequentially consistent, which on x86 costs nothing for loads; the proof of uniqueness
 // rests on their single order.
+#include <bit>
 #include <cstring>
 
 #include <rte_pause.h>
@@ -26,21 +27,30 @@ void count_away(Bucket& home, bool up) noexcept {
   }
 }
 
-uint32_t occupied(const Bucket& bucket) noexcept {
-  uint32_t count = 0;
-  for (const auto& slot : bucket.slots)
-    count += slot.load(std::memory_order_relaxed) != 0;
-  return count;
+// Calls visit(slot) for the slots that may be `pattern` in the bits of `mask`, until it returns
+// true. On x86 the hint is good enough for every step of the protocol: its loads come after the
+// announcement's CAS, as no load passes a locked instruction.
+template <class Visit>
+bool visit_similar(Bucket& bucket, uint64_t pattern, uint64_t mask, Visit visit) noexcept {
+  for (uint32_t similar = similar_slots(bucket, pattern, mask); similar != 0;
+       similar &= similar - 1) {
+    if (visit(bucket.slots[std::countr_zero(similar)])) return true;
+  }
+  return false;
 }
+
+constexpr uint64_t whole_word = ~uint64_t{0};
 
 // Step 2: the announcement in the first empty slot; null if there is none.
 std::atomic<uint64_t>* take_slot(Bucket& bucket, Slot word) noexcept {
-  for (auto& slot : bucket.slots) {
+  std::atomic<uint64_t>* taken = nullptr;
+  visit_similar(bucket, 0, whole_word, [&](std::atomic<uint64_t>& slot) noexcept {
     step(Step::announce, &slot);
     uint64_t empty = 0;
-    if (slot.load() == 0 && slot.compare_exchange_strong(empty, word.word())) return &slot;
-  }
-  return nullptr;
+    if (slot.load() == 0 && slot.compare_exchange_strong(empty, word.word())) taken = &slot;
+    return taken != nullptr;
+  });
+  return taken;
 }
 
 // Test only: keeps what a faulty publish would fill in too late.
@@ -160,8 +170,8 @@ ConnTable::Announcement ConnTable::announce(uint64_t hash_value, Slot word) noex
   Bucket& first = home(hash_value);
   Bucket& second = alternate(hash_value);
   Announcement mine{.slot = nullptr, .home = &first, .word = word, .away = false};
-  const uint32_t crowd = occupied(first);
-  const bool prefer_second = crowd >= crowded_bucket_keys && occupied(second) < crowd;
+  const uint32_t crowd = occupied_slots(first);
+  const bool prefer_second = crowd >= crowded_bucket_keys && occupied_slots(second) < crowd;
   if (!prefer_second) mine.slot = take_slot(first, word);
   if (mine.slot != nullptr) return mine;
 
@@ -180,16 +190,16 @@ template <class Key>
 ConnTable::Outcome ConnTable::settle(const Announcement& mine, uint64_t hash_value, const Key& key,
                                      Hit& holder) noexcept {
   if (fault(Fault::no_rescan)) return Outcome::alone;
-  for (auto& slot : mine.home->slots) {
-    const Outcome outcome = settle_slot(mine, slot, hash_value, key, holder);
-    if (outcome != Outcome::alone) return outcome;
-  }
+  const uint64_t pattern = Slot::pattern(hash_value, SlotState::empty, detail::is_v6_key<Key>);
+  Outcome outcome = Outcome::alone;
+  const auto settle_with = [&](std::atomic<uint64_t>& slot) noexcept {
+    outcome = settle_slot(mine, slot, hash_value, key, holder);
+    return outcome != Outcome::alone;
+  };
+  if (visit_similar(*mine.home, pattern, Slot::compared_in_any_state, settle_with)) return outcome;
   if (detail::load_away(*mine.home, std::memory_order_seq_cst) == 0) return Outcome::alone;
-  for (auto& slot : alternate(hash_value).slots) {
-    const Outcome outcome = settle_slot(mine, slot, hash_value, key, holder);
-    if (outcome != Outcome::alone) return outcome;
-  }
-  return Outcome::alone;
+  visit_similar(alternate(hash_value), pattern, Slot::compared_in_any_state, settle_with);
+  return outcome;
 }
 
 template <class Key>
@@ -273,6 +283,17 @@ bool ConnTable::transition(uint32_t actor, ConnRef ref, StateWord& expected,
   return true;
 }
 
+void ConnTable::prefetch_keys(ConnRef ref) const noexcept {
+  const bool reply = common(ref).state().has(ConnFlag::has_reply_key);
+  if (ref.is_v6()) {
+    prefetch_bucket(hash(v6(ref).key(Direction::forward)));
+    if (reply) prefetch_bucket(hash(v6(ref).key(Direction::reply)));
+  } else {
+    prefetch_bucket(hash(v4(ref).key(Direction::forward)));
+    if (reply) prefetch_bucket(hash(v4(ref).key(Direction::reply)));
+  }
+}
+
 void ConnTable::remove_keys(ConnRef ref, bool reply) noexcept {
   const auto remove = [&](Direction direction) noexcept {
     const uint64_t hash_value =
@@ -294,9 +315,9 @@ void ConnTable::remove_key(ConnRef ref, Direction direction, uint64_t hash_value
 // Empties the slot with this word; of several actors that try, the one that does it counts it down
 // at its home. Returns whether the word was there.
 bool ConnTable::clear_slot(Bucket& bucket, Slot word, Bucket* away_from) noexcept {
-  for (auto& slot : bucket.slots) {
+  return visit_similar(bucket, word.word(), whole_word, [&](std::atomic<uint64_t>& slot) noexcept {
     uint64_t expected = detail::load_slot(slot, std::memory_order_seq_cst).word();
-    if (expected != word.word()) continue;
+    if (expected != word.word()) return false;
     const bool early = away_from != nullptr && fault(Fault::away_counted_down_early);
     if (early) count_away(*away_from, false);
     step(Step::clear_slot, &slot);
@@ -304,8 +325,7 @@ bool ConnTable::clear_slot(Bucket& bucket, Slot word, Bucket* away_from) noexcep
       count_away(*away_from, false);
     }
     return true;
-  }
-  return false;
+  });
 }
 
 }  // namespace headgate::dataplane

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <type_traits>
 
@@ -63,6 +64,8 @@ class Slot {
     return (word_ & compared) == pattern;
   }
   static constexpr uint64_t compared = ~((uint64_t{1} << direction_bit) | 0x7fffffff);
+  // Without the state.
+  static constexpr uint64_t compared_in_any_state = compared & ~(uint64_t{3} << state_shift);
   [[nodiscard]] static constexpr uint64_t pattern(uint64_t hash, SlotState state,
                                                   bool v6) noexcept {
     return signature(hash) | static_cast<uint64_t>(state) << state_shift |
@@ -89,12 +92,14 @@ struct alignas(64) Bucket {
 };
 static_assert(sizeof(Bucket) == 64);
 
-// Bit i: slot i may be like `pattern`. A hint from loads that order nothing, all slots at once
-// where the processor can: each slot named is to be loaded again, with acquire, and compared.
-[[nodiscard]] inline uint32_t similar_slots(const Bucket& bucket, uint64_t pattern) noexcept {
+// Bit i: slot i may be `pattern` in the bits of `mask`. A hint, from one load of each slot that is
+// as atomic as any of 64 bits but orders nothing: each slot named is to be loaded again and
+// compared. All slots at once where the processor can.
+[[nodiscard]] inline uint32_t similar_slots(const Bucket& bucket, uint64_t pattern,
+                                            uint64_t mask = Slot::compared) noexcept {
 #if defined(__AVX2__) && !defined(HEADGATE_TSAN) && !defined(HEADGATE_FAULTS)
   const auto* lines = reinterpret_cast<const __m256i*>(&bucket);
-  const __m256i compared = _mm256_set1_epi64x(static_cast<long long>(Slot::compared));
+  const __m256i compared = _mm256_set1_epi64x(static_cast<long long>(mask));
   const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(pattern));
   const auto equal = [&](const __m256i* words) noexcept {
     const __m256i same =
@@ -105,7 +110,21 @@ static_assert(sizeof(Bucket) == 64);
 #else
   (void)bucket;
   (void)pattern;
+  (void)mask;
   return (1U << slots_per_bucket) - 1;
+#endif
+}
+
+// How many slots are not empty: a number that moves.
+[[nodiscard]] inline uint32_t occupied_slots(const Bucket& bucket) noexcept {
+#if defined(__AVX2__) && !defined(HEADGATE_TSAN) && !defined(HEADGATE_FAULTS)
+  const uint32_t empty = similar_slots(bucket, 0, ~uint64_t{0});
+  return slots_per_bucket - static_cast<uint32_t>(std::popcount(empty));
+#else
+  uint32_t count = 0;
+  for (const auto& slot : bucket.slots)
+    count += slot.load(std::memory_order_relaxed) != 0;
+  return count;
 #endif
 }
 

@@ -161,6 +161,8 @@ class ConnTable {
     return hash_key(key, header_->seed);
   }
   void prefetch_bucket(uint64_t hash) const noexcept { __builtin_prefetch(&home(hash)); }
+  // The home buckets of an entry's keys, which unlink() will need.
+  void prefetch_keys(ConnRef ref) const noexcept;
   // First slot of the home bucket that is live and has the signature; is_none() if there is none.
   template <class Key>
   [[nodiscard]] Slot probe(uint64_t hash) const noexcept;

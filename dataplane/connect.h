@@ -7,7 +7,8 @@
 
 namespace headgate::dataplane {
 
-// Ends a TCP or UDP packet that no connection matched, with a verdict.
+// Ends a TCP or UDP packet that no connection matched, with a verdict; that of a flow's first
+// packet may have to wait for finish_starts().
 void forward_unknown(Worker& worker, Packet& packet) noexcept;
 
 // Ends a packet that is neither TCP nor UDP, ICMP included, or a fragment.

@@ -1,5 +1,8 @@
 #include "dataplane/flow_start.h"
 
+#include <algorithm>
+#include <span>
+
 #include "dataplane/forward.h"
 #include "dataplane/fullnat_ports.h"
 #include "dataplane/lifetime.h"
@@ -114,6 +117,11 @@ void fill_keys(ConnTable& table, ConnRef ref, const Packet& packet, const Ends& 
   }
 }
 
+ConnState first_state(const Packet& packet, Mode mode) noexcept {
+  if (packet.protocol != net::protocol_tcp) return ConnState::udp;
+  return next_state(ConnState::none, Direction::forward, packet.tcp_flags, is_stateless_mode(mode));
+}
+
 void fill_entry(Worker& worker, ConnRef ref, const Packet& packet, const ServiceBlock& service,
                 const BackendRow& backend) noexcept {
   ConnCommon& entry = worker.connections.common(ref);
@@ -124,14 +132,10 @@ void fill_entry(Worker& worker, ConnRef ref, const Packet& packet, const Service
   entry.backend_id.store(backend.id, std::memory_order_relaxed);
   entry.last_seen.store(worker.now.tick, std::memory_order_relaxed);
   StateWord state = entry.state();
-  const bool half_view = is_stateless_mode(backend.mode);
-  if (half_view) state = state.with(ConnFlag::half_view);
-  const ConnState first =
-      packet.protocol == net::protocol_tcp
-          ? next_state(ConnState::none, Direction::forward, packet.tcp_flags, half_view)
-          : ConnState::udp;
-  entry.set_state(
-      with_counts(state.with_state(first), (service.flags & service_udp_inactive) != 0));
+  if (is_stateless_mode(backend.mode)) state = state.with(ConnFlag::half_view);
+  if (service.persistence_ticks != 0) state = state.with(ConnFlag::has_template);
+  entry.set_state(with_counts(state.with_state(first_state(packet, backend.mode)),
+                              (service.flags & service_udp_inactive) != 0));
 }
 
 net::be16 backend_port_of(const Packet& packet, const BackendRow& backend) noexcept {
@@ -145,24 +149,31 @@ const WorkerPort* port_towards(const Worker& worker, const BackendRow& backend) 
   return &worker.ports[hop.port];
 }
 
+// What the replies look like that a backend sends to the i-th of the local addresses, from the one
+// on that follows from the flow.
+ReplyTuple fullnat_reply(const Worker& worker, const Packet& packet, const ServiceBlock& service,
+                         const BackendRow& backend, uint32_t i) noexcept {
+  const uint32_t count = service.local_addresses.count;
+  const auto first = static_cast<uint32_t>((packet.hash >> 32) % count);
+  const WorkerPort* port = port_towards(worker, backend);
+  const bool rss_known = port != nullptr && port->rss != nullptr && port->rx_queue != none16;
+  return {.rss = rss_known ? port->rss : nullptr,
+          .backend = backend.address,
+          .local = worker.region.element(service.local_addresses, (first + i) % count),
+          .backend_port = backend_port_of(packet, backend),
+          .queue = rss_known ? port->rx_queue : uint16_t{0}};
+}
+
 // Publishes with one port after the other until a reply key is free. An address whose ports are all
 // tried gives way to the next one; which is first follows from the flow.
 PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet,
                               const ServiceBlock& service, const BackendRow& backend) noexcept {
   static constexpr uint32_t most_addresses = 4;
   PublishResult result{.status = PublishStatus::reply_taken, .holder = {}, .seen = false};
-  const uint32_t count = service.local_addresses.count;
-  const WorkerPort* port = port_towards(worker, backend);
-  const bool rss_known = port != nullptr && port->rss != nullptr && port->rx_queue != none16;
-  for (uint32_t i = 0; i < std::min(count, most_addresses); ++i) {
-    const auto first = static_cast<uint32_t>((packet.hash >> 32) % count);
-    const net::IpAddress local =
-        worker.region.element(service.local_addresses, (first + i) % count);
-    const ReplyTuple reply{.rss = rss_known ? port->rss : nullptr,
-                           .backend = backend.address,
-                           .local = local,
-                           .backend_port = backend_port_of(packet, backend),
-                           .queue = rss_known ? port->rx_queue : uint16_t{0}};
+  const uint32_t count = std::min(service.local_addresses.count, most_addresses);
+  for (uint32_t i = 0; i < count; ++i) {
+    const ReplyTuple reply = fullnat_reply(worker, packet, service, backend, i);
+    const net::IpAddress& local = reply.local;
     const uint32_t pair = mix_hash(address_hash(local) | uint64_t{backend.id} << 32);
     const bool exhausted = worker.exhausted_pairs.has(pair, worker.now.tick);
     PortCandidates candidates(
@@ -263,6 +274,40 @@ bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
   return true;
 }
 
+// The bucket of the reply key that will be tried first.
+void prefetch_reply_key(Worker& worker, const Packet& packet, const ServiceBlock& service,
+                        const BackendRow& backend) noexcept {
+  net::IpAddress local = packet.source();
+  net::be16 local_port = packet.source_port();
+  if (backend.mode == Mode::fullnat) {
+    if (service.local_addresses.count == 0) return;
+    const ReplyTuple reply = fullnat_reply(worker, packet, service, backend, 0);
+    local = reply.local;
+    const auto port = PortCandidates(packet.hash, PortRange{}, reply).next();
+    local_port = net::be16::from_host(port.value_or(0));
+  }
+  const ConnTable& table = worker.connections;
+  const net::be16 backend_port = backend_port_of(packet, backend);
+  table.prefetch_bucket(packet.is_v4() ? table.hash(FlowKey4{.source = backend.address.v4(),
+                                                             .destination = local.v4(),
+                                                             .source_port = backend_port,
+                                                             .destination_port = local_port,
+                                                             .protocol = packet.protocol})
+                                       : table.hash(FlowKey6{.source = backend.address.v6(),
+                                                             .destination = local.v6(),
+                                                             .source_port = backend_port,
+                                                             .destination_port = local_port,
+                                                             .protocol = packet.protocol}));
+}
+
+// Counts a start as a live connection of its backend, so that the next one is scheduled as if it
+// were made; or takes that back.
+void count_start(Worker& worker, const FlowStart& start, Mode mode, int32_t change) noexcept {
+  const bool active = counts_as_active(first_state(*start.packet, mode),
+                                       (start.service->flags & service_udp_inactive) != 0);
+  worker.scheduler.count(start.backend_id, active ? change : 0, active ? 0 : change);
+}
+
 void connect_to(Worker& worker, Packet& packet, const ServiceBlock& service,
                 uint32_t backend_id) noexcept {
   const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
@@ -296,7 +341,33 @@ void start_flow(Worker& worker, Packet& packet, const ServiceBlock& service) noe
   }
   const uint32_t backend_id = choose_backend(worker, packet, service);
   if (backend_id == none) return no_backend(worker, packet, service);
-  connect_to(worker, packet, service, backend_id);
+  const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
+  if (backend == nullptr || is_stateless_mode(backend->mode)) {
+    return connect_to(worker, packet, service, backend_id);
+  }
+  // NAT and FULLNAT have a second key, in another bucket.
+  prefetch_reply_key(worker, packet, service, *backend);
+  const FlowStart start{&packet, &service, backend_id};
+  count_start(worker, start, backend->mode, 1);
+  worker.starts.list[worker.starts.count++] = start;
+  worker.starts.hashes |= uint64_t{1} << (packet.hash % 64);
+}
+
+bool is_starting(const Worker& worker, const Packet& packet) noexcept {
+  if ((worker.starts.hashes >> (packet.hash % 64) & 1) == 0) return false;
+  const std::span starts{worker.starts.list.data(), worker.starts.count};
+  return std::ranges::any_of(
+      starts, [&](const FlowStart& start) { return start.packet->hash == packet.hash; });
+}
+
+void finish_starts(Worker& worker) noexcept {
+  for (const FlowStart& start : std::span{worker.starts.list.data(), worker.starts.count}) {
+    const BackendRow* backend = find_backend(worker.region, *worker.root, start.backend_id);
+    if (backend != nullptr) count_start(worker, start, backend->mode, -1);
+    connect_to(worker, *start.packet, *start.service, start.backend_id);
+  }
+  worker.starts.count = 0;
+  worker.starts.hashes = 0;
 }
 
 }  // namespace headgate::dataplane

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "dataplane/connect.h"
+#include "dataplane/flow_start.h"
 #include "dataplane/lifetime.h"
 #include "dataplane/originate.h"
 #include "dataplane/rewrite.h"
@@ -290,11 +291,16 @@ Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexce
 void forward_all(Worker& worker, Flows& flows) noexcept {
   const uint64_t* candidate = flows.candidates.data();
   for (Packet& packet : flows.all()) {
-    const Hit hit = confirm(worker.connections, packet, Slot{*candidate++});
+    Hit hit = confirm(worker.connections, packet, Slot{*candidate++});
+    if (hit.is_miss() && is_starting(worker, packet)) [[unlikely]] {
+      finish_starts(worker);
+      hit = confirm(worker.connections, packet, Slot{});
+    }
     if (hit.is_miss() || !forward_by(worker, packet, hit)) [[unlikely]] {
       forward_unknown(worker, packet);
     }
   }
+  finish_starts(worker);
 }
 
 bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {

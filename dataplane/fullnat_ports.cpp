@@ -25,7 +25,7 @@ PortCandidates::PortCandidates(uint64_t flow_hash, PortRange range, const ReplyT
       queue_(reply.queue),
       most_(most),
       start_(static_cast<uint32_t>(flow_hash) % range.size()),
-      stride_(stride_for(static_cast<uint32_t>(flow_hash >> 32), range.size())),
+      wanted_stride_(static_cast<uint32_t>(flow_hash >> 32)),
       place_(start_),
       own_phase_(reply.rss != nullptr) {
   if (rss_ != nullptr) {
@@ -66,11 +66,12 @@ std::optional<uint16_t> PortCandidates::next_on_own_queue() noexcept {
 }
 
 uint16_t PortCandidates::step() noexcept {
-  const auto port = static_cast<uint16_t>(range_.first + place_);
-  place_ += stride_;
-  if (place_ >= range_.size()) place_ -= range_.size();
-  ++steps_;
-  return port;
+  if (steps_++ != 0) {
+    if (stride_ == 0) stride_ = stride_for(wanted_stride_, range_.size());
+    place_ += stride_;
+    if (place_ >= range_.size()) place_ -= range_.size();
+  }
+  return static_cast<uint16_t>(range_.first + place_);
 }
 
 bool PortCandidates::lands_on_own_queue(uint16_t port) const noexcept {

@@ -70,7 +70,8 @@ class PortCandidates {
   uint32_t most_;           // candidates
   uint32_t base_hash_ = 0;  // of the reply with port 0
   uint32_t start_;
-  uint32_t stride_;
+  uint32_t wanted_stride_;
+  uint32_t stride_ = 0;     // from the second step on: most flows get the first port they try
   uint32_t place_;          // of the walk, below range_.size()
   uint32_t steps_ = 0;      // of the walk
   uint32_t given_ = 0;      // candidates

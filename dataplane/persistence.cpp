@@ -97,7 +97,7 @@ Forward forward_of(const ConnTable& table, ConnRef ref) noexcept {
 // The service that a connection, which is no template itself, has its template by; or null.
 const ServiceBlock* persistent_service_of(const Worker& worker, ConnRef connection) noexcept {
   const ConnCommon& entry = worker.connections.common(connection);
-  if (entry.kind == EntryKind::persistence) return nullptr;
+  if (!entry.state().has(ConnFlag::has_template)) return nullptr;
   const Forward forward = forward_of(worker.connections, connection);
   return service_of_template(worker, forward.vip, entry.protocol, forward.vport);
 }

@@ -13,9 +13,9 @@ TimerWheel::TimerWheel(ConnTable& table, uint32_t worker, Tick now)
     : table_(&table),
       worker_(worker),
       current_(now),
-      slots_(std::make_unique<ConnRef[]>(wheel_slots)),
+      lists_(std::make_unique<ConnRef[]>(wheel_slots * lanes)),
       requests_(std::make_unique<Request[]>(rearm_ring_entries)) {
-  static_assert(wheel_slots <= ~slot_tag);
+  static_assert(wheel_slots * lanes <= ~list_tag);
   for (uint32_t i = 0; i < rearm_ring_entries; ++i)
     requests_[i].turn.store(i);
 }
@@ -25,13 +25,13 @@ void TimerWheel::arm(ConnRef ref, Tick at) noexcept {
   const Tick latest = current_ + wheel_slots - 1;
   if (static_cast<int32_t>(at - earliest) < 0) at = earliest;
   if (static_cast<int32_t>(at - latest) > 0) at = latest;
-  const uint32_t slot = at % wheel_slots;
+  const uint32_t list = list_of(ref, at);
   ConnCommon& entry = table_->common(ref);
-  const ConnRef next = slots_[slot];
+  const ConnRef next = lists_[list];
   entry.timer_next = next.value;
-  entry.timer_prev = slot_tag | slot;
+  entry.timer_prev = list_tag | list;
   if (!next.is_none()) table_->common(next).timer_prev = ref.value;
-  slots_[slot] = ref;
+  lists_[list] = ref;
 }
 
 void TimerWheel::disarm(ConnRef ref) noexcept {
@@ -39,8 +39,8 @@ void TimerWheel::disarm(ConnRef ref) noexcept {
   const uint32_t prev = entry.timer_prev;
   if (prev == no_conn.value) return;
   const ConnRef next{entry.timer_next};
-  if ((prev & slot_tag) == slot_tag) {
-    slots_[prev & ~slot_tag] = next;
+  if ((prev & list_tag) == list_tag) {
+    lists_[prev & ~list_tag] = next;
   } else {
     table_->common(ConnRef{prev}).timer_next = next.value;
   }

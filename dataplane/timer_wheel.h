@@ -11,6 +11,7 @@
 // restart or a hand-over.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -61,17 +62,24 @@ class TimerWheel {
     std::atomic<uint32_t> turn;
     std::atomic<uint32_t> ref;
   };
-  static constexpr uint32_t slot_tag = 0xffff0000;  // timer_prev of a slot's first entry
+  // timer_prev of a list's first entry: this and the list's number.
+  static constexpr uint32_t list_tag = 0xffff0000;
+  // The lists of one tick. They are gone through in turn, so that the next entry of each is on its
+  // way from memory while those of the others are looked at.
+  static constexpr uint32_t lanes = 8;
+
+  [[nodiscard]] static uint32_t list_of(ConnRef ref, Tick tick) noexcept {
+    return tick % wheel_slots * lanes + ref.index() % lanes;
+  }
 
   [[nodiscard]] std::optional<ConnRef> next_request() noexcept;
   [[nodiscard]] bool owns(ConnRef ref) const noexcept;
-  void link(ConnRef ref, uint32_t slot) noexcept;
 
   ConnTable* table_;
   uint32_t worker_;
-  Tick current_;          // the tick whose slot is looked at next
-  bool in_slot_ = false;  // and it is being looked at now: nothing is added to it
-  std::unique_ptr<ConnRef[]> slots_;
+  Tick current_;                      // the tick whose slot is looked at next
+  bool in_slot_ = false;              // and it is being looked at now: nothing is added to it
+  std::unique_ptr<ConnRef[]> lists_;  // by list_of()
 
   // The ring: Vyukov's bounded queue with one consumer.
   std::unique_ptr<Request[]> requests_;
@@ -95,13 +103,23 @@ uint32_t TimerWheel::advance(Tick now, uint32_t budget, Look&& look) {
     if (owns(*request) && is_armed(*request)) look_at(*request);
   }
   while (static_cast<int32_t>(now - current_) >= 0) {
-    const ConnRef& first = slots_[current_ % wheel_slots];
+    const ConnRef* const first = &lists_[current_ % wheel_slots * lanes];
     in_slot_ = true;
-    while (!first.is_none() && looked < budget) {
-      look_at(first);
+    const auto has_more = [first] {
+      return std::any_of(first, first + lanes, [](ConnRef ref) { return !ref.is_none(); });
+    };
+    while (has_more() && looked < budget) {
+      for (uint32_t lane = 0; lane < lanes; ++lane) {
+        if (!first[lane].is_none()) table_->prefetch_keys(first[lane]);
+      }
+      for (uint32_t lane = 0; lane < lanes && looked < budget; ++lane) {
+        if (first[lane].is_none()) continue;
+        look_at(first[lane]);
+        if (!first[lane].is_none()) __builtin_prefetch(&table_->common(first[lane]));
+      }
     }
     in_slot_ = false;
-    if (!first.is_none()) break;
+    if (has_more()) break;
     ++current_;
   }
   return looked;

@@ -58,6 +58,20 @@ struct WorkerPort {
   TxBuffer tx;
 };
 
+// First packets of flows whose backend is chosen and whose connection is about to be made: those of
+// one burst wait for each other, so that what they need of the table comes from memory together.
+struct Packet;
+struct FlowStart {
+  Packet* packet;
+  const ServiceBlock* service;
+  uint32_t backend_id;
+};
+struct FlowStarts {
+  std::array<FlowStart, burst_frames> list;
+  uint32_t count = 0;
+  uint64_t hashes = 0;  // a bit of each flow's hash: most flows that are not here are told at once
+};
+
 // What a worker asks of control: a neighbour's MAC.
 struct NeighbourRequest {
   net::IpAddress address;
@@ -109,6 +123,7 @@ struct Worker {
   uint16_t port_count = 0;
   ExceptionRings exception;  // to and from the exception thread
   TimerWheel wheel;
+  FlowStarts starts;  // of the burst at hand
   HoldQueue held;
   NextHop unknown_neighbour{};  // route_to()'s answer where the snapshot has no row
   ExhaustedPairs exhausted_pairs;
