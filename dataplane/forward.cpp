@@ -284,6 +284,16 @@ Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexce
                         : table.confirm(packet.hash, packet.key6, candidate);
 }
 
+// No connection is known, unless an earlier packet of this burst is about to make it.
+[[gnu::noinline]] void forward_missed(Worker& worker, Packet& packet) noexcept {
+  if (is_starting(worker, packet)) {
+    finish_starts(worker);
+    const Hit hit = confirm(worker.connections, packet, Slot{});
+    if (!hit.is_miss() && forward_known(worker, packet, hit)) return;
+  }
+  forward_unknown(worker, packet);
+}
+
 }  // namespace
 
 // A candidate is confirmed only now, and so is a miss: an earlier packet of the same burst may have
@@ -291,13 +301,9 @@ Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexce
 void forward_all(Worker& worker, Flows& flows) noexcept {
   const uint64_t* candidate = flows.candidates.data();
   for (Packet& packet : flows.all()) {
-    Hit hit = confirm(worker.connections, packet, Slot{*candidate++});
-    if (hit.is_miss() && is_starting(worker, packet)) [[unlikely]] {
-      finish_starts(worker);
-      hit = confirm(worker.connections, packet, Slot{});
-    }
+    const Hit hit = confirm(worker.connections, packet, Slot{*candidate++});
     if (hit.is_miss() || !forward_by(worker, packet, hit)) [[unlikely]] {
-      forward_unknown(worker, packet);
+      forward_missed(worker, packet);
     }
   }
   finish_starts(worker);
