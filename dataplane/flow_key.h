@@ -46,21 +46,14 @@ struct alignas(8) FlowKey6 {
 static_assert(sizeof(FlowKey4) == 16 && sizeof(FlowKey6) == 40);
 
 // The key of a packet, from where its addresses and its ports lie one after the other.
-inline FlowKey4 flow_key4(const void* addresses, const void* ports, uint8_t protocol) noexcept {
-  std::array<uint64_t, 2> words;
+template <class Key>  // FlowKey4 or FlowKey6
+Key flow_key(const void* addresses, const void* ports, uint8_t protocol) noexcept {
+  std::array<uint64_t, sizeof(Key) / 8> words;
   uint32_t both_ports;
-  std::memcpy(words.data(), addresses, 8);
+  std::memcpy(words.data(), addresses, sizeof(Key) - 8);
   std::memcpy(&both_ports, ports, 4);
-  words[1] = both_ports | uint64_t{protocol} << 32;
-  return std::bit_cast<FlowKey4>(words);
-}
-inline FlowKey6 flow_key6(const void* addresses, const void* ports, uint8_t protocol) noexcept {
-  std::array<uint64_t, 5> words;
-  uint32_t both_ports;
-  std::memcpy(words.data(), addresses, 32);
-  std::memcpy(&both_ports, ports, 4);
-  words[4] = both_ports | uint64_t{protocol} << 32;
-  return std::bit_cast<FlowKey6>(words);
+  words.back() = both_ports | uint64_t{protocol} << 32;
+  return std::bit_cast<Key>(words);
 }
 static_assert(std::endian::native == std::endian::little && EntryKind{} == EntryKind::flow);
 

@@ -102,7 +102,7 @@ struct PlainHeaders {
                            .protocol = ip.protocol};
   if (!parse_plain_transport(packet, mbuf, frame, found)) return false;
   packet.family = net::Family::ipv4;
-  packet.key4 = flow_key4(l3 + offsetof(net::Ipv4Header, source), found.l4, ip.protocol);
+  packet.key4 = flow_key<FlowKey4>(l3 + offsetof(net::Ipv4Header, source), found.l4, ip.protocol);
   return true;
 }
 
@@ -119,7 +119,8 @@ struct PlainHeaders {
       .l4 = l3 + sizeof(ip), .l3_length = length, .l4_length = payload, .protocol = ip.next_header};
   if (!parse_plain_transport(packet, mbuf, frame, found)) return false;
   packet.family = net::Family::ipv6;
-  packet.key6 = flow_key6(l3 + offsetof(net::Ipv6Header, source), found.l4, ip.next_header);
+  packet.key6 =
+      flow_key<FlowKey6>(l3 + offsetof(net::Ipv6Header, source), found.l4, ip.next_header);
   return true;
 }
 

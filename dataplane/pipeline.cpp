@@ -38,9 +38,9 @@ Ingress ingress_of(const Worker& worker, uint16_t port) noexcept {
 // The flow key of a packet that took the long way through parse_frame().
 void make_key(Packet& packet) noexcept {
   if (packet.is_v4()) {
-    packet.key4 = flow_key4(&packet.ipv4().source, &packet.ports, packet.protocol);
+    packet.key4 = flow_key<FlowKey4>(&packet.ipv4().source, &packet.ports, packet.protocol);
   } else {
-    packet.key6 = flow_key6(&packet.ipv6().source, &packet.ports, packet.protocol);
+    packet.key6 = flow_key<FlowKey6>(&packet.ipv6().source, &packet.ports, packet.protocol);
   }
 }
 

@@ -144,9 +144,9 @@ bool taken_alike(World& world, const Bytes& bytes, size_t first_segment) {
   if (result.kind != FrameKind::flow) return true;
   expected.key6 = {};
   if (expected.is_v4()) {
-    expected.key4 = flow_key4(&expected.ipv4().source, &expected.ports, expected.protocol);
+    expected.key4 = flow_key<FlowKey4>(&expected.ipv4().source, &expected.ports, expected.protocol);
   } else {
-    expected.key6 = flow_key6(&expected.ipv6().source, &expected.ports, expected.protocol);
+    expected.key6 = flow_key<FlowKey6>(&expected.ipv6().source, &expected.ports, expected.protocol);
   }
   EXPECT_EQ(packet.family, expected.family);
   EXPECT_EQ(packet.interface, expected.interface);
