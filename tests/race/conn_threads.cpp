@@ -209,8 +209,10 @@ class Arena {
       for (const Death& death : log.deaths) {
         Life& life = logs_[death.serial >> 24].lives.at(death.serial & 0xffffff);
         if (life.died != never) return violate("an entry was unlinked twice");
-        // Another worker may unlink it before the publisher read the clock.
-        life.died = std::max(death.at, life.born);
+        // Another worker may unlink it before the publisher reads the clock, and a third one make
+        // the next life of its key: then nothing is known but that it lived just before it died.
+        life.born = std::min(life.born, death.at);
+        life.died = death.at;
       }
     }
     std::vector<Life> lives;
