@@ -206,7 +206,7 @@ void forward_reply(Worker& worker, Packet& packet, Hit hit, const BackendRow& ba
       return drop(worker, packet.mbuf, reason->verdict);
     }
   }
-  advance_state(worker, hit.ref, Direction::reply, packet.tcp_flags);
+  advance_state(worker, connection, hit.ref, Direction::reply, packet.tcp_flags);
   connection.touch(worker.now.tick);
   count_packet_out(worker, connection.service_id, backend.id, packet.l3_length);
   send_to_client(worker, packet, hit.ref, hop);
@@ -220,10 +220,10 @@ void end_drained(Worker& worker, Packet& packet, Hit hit) noexcept {
 }
 
 // Client to backend, on a connection that is there.
-[[gnu::always_inline]] inline void forward_request(Worker& worker, Packet& packet, ConnRef ref,
+[[gnu::always_inline]] inline void forward_request(Worker& worker, Packet& packet,
+                                                   ConnCommon& connection, ConnRef ref,
                                                    const BackendRow& backend) noexcept {
-  ConnCommon& connection = worker.connections.common(ref);
-  advance_state(worker, ref, Direction::forward, packet.tcp_flags);
+  advance_state(worker, connection, ref, Direction::forward, packet.tcp_flags);
   connection.touch(worker.now.tick);
   count_packet_in(worker, connection.service_id, backend.id, packet.l3_length);
   send_to_backend(worker, packet, backend, static_cast<Mode>(connection.mode), ref,
@@ -256,7 +256,7 @@ enum class Outcome : uint8_t {
 }
 
 [[gnu::always_inline]] inline bool forward_by(Worker& worker, Packet& packet, Hit hit) noexcept {
-  const ConnCommon& connection = worker.connections.common(hit.ref);
+  ConnCommon& connection = worker.connections.common(hit.ref);
   const StateWord state = connection.state();
   if (state.has(ConnFlag::dying)) [[unlikely]]
     return false;
@@ -274,7 +274,7 @@ enum class Outcome : uint8_t {
   if (hit.direction == Direction::reply) {
     forward_reply(worker, packet, hit, *backend);
   } else {
-    forward_request(worker, packet, hit.ref, *backend);
+    forward_request(worker, packet, connection, hit.ref, *backend);
   }
   return true;
 }
@@ -314,11 +314,11 @@ bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
 }
 
 void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {
-  const uint32_t backend_id =
-      worker.connections.common(ref).backend_id.load(std::memory_order_relaxed);
+  ConnCommon& connection = worker.connections.common(ref);
+  const uint32_t backend_id = connection.backend_id.load(std::memory_order_relaxed);
   const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
   if (backend == nullptr) return drop(worker, packet.mbuf, Verdict::drop_no_connection);
-  forward_request(worker, packet, ref, *backend);
+  forward_request(worker, packet, connection, ref, *backend);
 }
 
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {

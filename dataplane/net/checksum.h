@@ -41,13 +41,11 @@ namespace headgate::net {
   return uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
 }
 
-// Whether a header without options has the right checksum. Modulo 0xffff the sum of its 32-bit
-// words is that of its 16-bit words; as no header is all zero, a right sum is 0xffff.
+// Whether a header without options has the right checksum: its words then add up to 0xffff, and
+// what they add up to does not change modulo 0xffff by how they are taken together. (Nor is the sum
+// 0, which is a multiple as well: no header is all zero.)
 [[nodiscard]] inline bool checksum_of_20_bytes_is_right(const uint8_t* at) noexcept {
-  const uint64_t sum = checksum_of_20_bytes(at);  // below 2^35
-  const uint32_t low = static_cast<uint32_t>(sum >> 32) + static_cast<uint16_t>(sum >> 16) +
-                       static_cast<uint16_t>(sum);  // below 2^17 + 8
-  return ((low >> 16) + static_cast<uint16_t>(low)) == 0xffff;
+  return checksum_of_20_bytes(at) % 0xffff == 0;
 }
 
 // Folds the carries in: the 16-bit one's-complement sum, not inverted.
