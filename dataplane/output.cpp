@@ -114,10 +114,11 @@ const NextHop& route_to(Worker& worker, const net::IpAddress& destination) noexc
       const uint32_t neighbour =
           find_neighbour(worker.region, *worker.root, destination, target->interface);
       if (neighbour != none) return hop_at(worker, neighbour);
-      worker.unknown_neighbour = detail::rowless_hop(NextHopState::unresolved);
-      worker.unknown_neighbour.interface = target->interface;
-      worker.unknown_neighbour.mtu = worker.interface(target->interface).mtu;
-      return worker.unknown_neighbour;
+      NextHop& hop = *worker.unknown_neighbour;
+      hop = detail::rowless_hop(NextHopState::unresolved);
+      hop.interface = target->interface;
+      hop.mtu = worker.interface(target->interface).mtu;
+      return hop;
     }
     case RouteKind::unreachable:
       return unreachable_hop;

@@ -13,7 +13,7 @@ TimerWheel::TimerWheel(ConnTable& table, uint32_t worker, Tick now)
     : table_(&table),
       worker_(worker),
       current_(now),
-      lists_(std::make_unique<ConnRef[]>(wheel_slots * lanes)),
+      lists_(std::make_unique<ConnRef[]>(size_t{wheel_slots} * lanes)),
       requests_(std::make_unique<Request[]>(rearm_ring_entries)) {
   static_assert(wheel_slots * lanes <= ~list_tag);
   for (uint32_t i = 0; i < rearm_ring_entries; ++i)

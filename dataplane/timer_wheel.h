@@ -103,7 +103,7 @@ uint32_t TimerWheel::advance(Tick now, uint32_t budget, Look&& look) {
     if (owns(*request) && is_armed(*request)) look_at(*request);
   }
   while (static_cast<int32_t>(now - current_) >= 0) {
-    const ConnRef* const first = &lists_[current_ % wheel_slots * lanes];
+    const ConnRef* const first = &lists_[size_t{current_ % wheel_slots} * lanes];
     in_slot_ = true;
     const auto has_more = [first] {
       return std::any_of(first, first + lanes, [](ConnRef ref) { return !ref.is_none(); });

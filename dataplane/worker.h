@@ -125,7 +125,6 @@ struct Worker {
   TimerWheel wheel;
   FlowStarts starts;  // of the burst at hand
   HoldQueue held;
-  NextHop unknown_neighbour{};  // route_to()'s answer where the snapshot has no row
   ExhaustedPairs exhausted_pairs;
   Sweep sweep;
   std::unique_ptr<std::byte[], AlignedDelete> scheduler_memory;
@@ -135,6 +134,8 @@ struct Worker {
   TokenBucket answer_bucket;
   TokenBucket echo_bucket;
   TokenBucket control_bucket;
+  // route_to()'s answer where the snapshot has no row.
+  std::unique_ptr<NextHop> unknown_neighbour = std::make_unique<NextHop>();
   uint64_t random_state;
   uint16_t ip_id = 0;  // IPv4 id of packets of our own that may be fragmented
   uint64_t last_hold_sweep_ns = 0;
