@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "config/vrrp_model.h"
 #include "dataplane/net/address.h"
 
 namespace headgate::config {
@@ -227,6 +228,7 @@ struct Config {
   Rates rates;
   Forwarding forwarding;
   std::vector<Service> services;
+  Vrrp vrrp;
 
   bool operator==(const Config&) const = default;
 };
