@@ -57,6 +57,8 @@ struct AnnounceSettings {
   // After an advert of lower priority made us defend mastership; 0: none.
   uint16_t lower_priority_repeat = 5;
   Duration lower_priority_delay{};  // until the second burst of as many; 0: there is none
+
+  bool operator==(const AnnounceSettings&) const = default;
 };
 
 // What does not change but by configuration.
@@ -74,6 +76,8 @@ struct Settings {
   // Where in an interval a master's second advert is due, 0 < phase <= interval; spreads the
   // adverts of many virtual routers that became master together. 0: a whole interval.
   Duration phase{};
+
+  bool operator==(const Settings&) const = default;
 };
 
 // Why a transition took place; name_of() says it in words for logs and `show vrrp`.

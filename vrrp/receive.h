@@ -35,6 +35,8 @@ struct ReceiveSettings {
   std::vector<net::IpAddress> peers{};      // unicast; empty: multicast
   uint8_t min_ttl = advert_ttl;             // of unicast peers; multicast always demands 255
   bool strict = false;
+
+  bool operator==(const ReceiveSettings&) const = default;
   net::IpAddress source{};  // our own primary address: adverts from there are ours, looped back
 };
 

@@ -9,6 +9,17 @@
 
 namespace headgate::control {
 
+namespace {
+
+std::string_view describe(const vrrp::Mismatch& mismatch) {
+  if (mismatch.addresses && mismatch.interval) return "have other addresses and another interval";
+  if (mismatch.addresses) return "have other addresses than configured";
+  if (mismatch.interval) return "have another interval than configured";
+  return "agree with the configuration again";
+}
+
+}  // namespace
+
 // ---- configuration
 
 void VrrpRouter::configure(VrrpPlan plan, Time now) {
@@ -141,14 +152,9 @@ void VrrpRouter::packet(const std::string& interface, const vrrp::Received& pack
   if (advert.priority == vrrp::leaving_priority) ++router.counters.priority_zero_received;
   if (accepted->mismatch != router.mismatch) {
     router.mismatch = accepted->mismatch;
-    const bool both = router.mismatch.addresses && router.mismatch.interval;
     host_.log(LogLevel::warning,
               fmt::format("vrrp {}: adverts of {} {}", router.plan.config.name,
-                          net::to_string(packet.source),
-                          both                        ? "have other addresses and another interval"
-                          : router.mismatch.addresses ? "have other addresses than configured"
-                          : router.mismatch.interval  ? "have another interval than configured"
-                                                      : "agree with the configuration again"));
+                          net::to_string(packet.source), describe(router.mismatch)));
   }
   handle(router, vrrp::AdvertCame{advert.priority, advert.interval_cs, packet.source}, now);
   flush();
@@ -312,8 +318,10 @@ void VrrpRouter::apply_faults(VirtualRouter& router, Time now) {
   if (is_in_fault) {
     handle(router, vrrp::FaultEnded{}, now);
   } else {
-    host_.log(LogLevel::warning,
-              fmt::format("vrrp {}: {}", router.plan.config.name, fmt::join(router.faults, "; ")));
+    std::string causes;
+    for (const std::string& cause : router.faults)
+      causes += (causes.empty() ? "" : "; ") + cause;
+    host_.log(LogLevel::warning, fmt::format("vrrp {}: {}", router.plan.config.name, causes));
     handle(router, vrrp::FaultBegan{}, now);
   }
 }

@@ -83,13 +83,25 @@ class VrrpRouterTest : public testing::Test {
  protected:
   using Milliseconds = std::chrono::milliseconds;
 
+  static config::VrrpAddress address(const std::string& text) {
+    config::VrrpAddress result;
+    result.address = net::parse_prefix(text).value();
+    return result;
+  }
+  static config::VrrpSyncGroup group(std::string name, std::vector<std::string> instances) {
+    config::VrrpSyncGroup result;
+    result.name = std::move(name);
+    result.instances = std::move(instances);
+    return result;
+  }
+
   // Version 3, priority 100, one second, on eth0.
-  static config::VrrpInstance instance(std::string name, uint8_t id, const std::string& address) {
+  static config::VrrpInstance instance(std::string name, uint8_t id, const std::string& vip) {
     config::VrrpInstance result;
     result.name = std::move(name);
     result.interface = "eth0";
     result.virtual_router_id = id;
-    result.addresses = {{.address = *net::parse_prefix(address)}};
+    result.addresses = {address(vip)};
     return result;
   }
 

@@ -162,7 +162,7 @@ TEST_F(VrrpRouterTest, SyncGroupsMoveTogether) {
   config::VrrpInstance inner = instance("VI_2", 52, "10.9.0.1/24");
   inner.interface = "eth1";
   configure({instance("VI_1", 51, "192.0.2.80/24"), inner},
-            {{.name = "VG", .instances = {"VI_1", "VI_2"}}});
+            {group("VG", {"VI_1", "VI_2"})});
   run_for(master_down);
   EXPECT_EQ(state_of("VI_1"), "master");
   EXPECT_EQ(state_of("VI_2"), "master");
@@ -179,7 +179,7 @@ TEST_F(VrrpRouterTest, AMemberInFaultPutsItsGroupInFault) {
   config::VrrpInstance inner = instance("VI_2", 52, "10.9.0.1/24");
   inner.interface = "eth1";
   configure({instance("VI_1", 51, "192.0.2.80/24"), inner},
-            {{.name = "VG", .instances = {"VI_1", "VI_2"}}});
+            {group("VG", {"VI_1", "VI_2"})});
   run_for(seconds(5));
   link("eth1", false);
   EXPECT_EQ(state_of("VI_1"), "fault");
@@ -248,7 +248,7 @@ TEST_F(VrrpRouterTest, AnAddressThatIsAddedIsHeldAndAnnounced) {
   configure({grown});
   run_for(seconds(10));
   host_.announced.clear();
-  grown.addresses.push_back({.address = *net::parse_prefix("192.0.2.90/24")});
+  grown.addresses.push_back(address("192.0.2.90/24"));
   configure({grown});
   EXPECT_EQ(state_of("VI_1"), "master");
   EXPECT_TRUE(host_.held.at("192.0.2.90/24"));
