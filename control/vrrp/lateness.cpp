@@ -41,16 +41,16 @@ LatenessProbe::Sample LatenessProbe::sample() const {
 }
 
 std::string LatenessProbe::cause(nanoseconds late) const {
+  return lateness_cause(late, now_.worked - last_.worked, now_.waited - last_.waited);
+}
+
+std::string lateness_cause(nanoseconds late, nanoseconds worked, nanoseconds waited) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
-  const nanoseconds worked = now_.worked - last_.worked;
-  const nanoseconds waited = now_.waited - last_.waited;
-  if (waited >= late / 2) {
+  if (worked + waited < late / 2) return "the process or the machine stood still";
+  if (waited >= worked) {
     return fmt::format("the thread waited {:.0f} ms for a processor", Milliseconds(waited).count());
   }
-  if (worked >= late / 2) {
-    return fmt::format("the thread was busy for {:.0f} ms", Milliseconds(worked).count());
-  }
-  return "the process or the machine stood still";
+  return fmt::format("the thread was busy for {:.0f} ms", Milliseconds(worked).count());
 }
 
 }  // namespace headgate::control

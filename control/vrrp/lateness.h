@@ -8,6 +8,12 @@
 
 namespace headgate::control {
 
+// What to say of a thread that is late by `late`, worked so much meanwhile, and waited for a
+// processor so much.
+[[nodiscard]] std::string lateness_cause(std::chrono::nanoseconds late,
+                                         std::chrono::nanoseconds worked,
+                                         std::chrono::nanoseconds waited);
+
 class LatenessProbe {
  public:
   // For the calling thread, which makes all the calls.
