@@ -56,7 +56,7 @@ class AddressKeeper {
   [[nodiscard]] AddressReport remove(std::span<const InterfaceAddress> addresses);
   [[nodiscard]] AddressReport remove_all();
 
-  [[nodiscard]] const std::vector<InterfaceAddress>& placed() const;
+  [[nodiscard]] std::vector<InterfaceAddress> placed() const;
 
  private:
   struct Impl;

@@ -18,18 +18,24 @@ class PacketSocket {
   [[nodiscard]] static std::expected<PacketSocket, Error> open(const std::string& interface);
   PacketSocket(PacketSocket&& other) noexcept;
   PacketSocket& operator=(PacketSocket&& other) noexcept;
+  // The kernel takes 8 to 16 ms to close such a socket (it waits for all that read its lists): a
+  // short-lived thread does that.
   ~PacketSocket();
 
   [[nodiscard]] std::expected<void, Error> send(std::span<const uint8_t> frame) const;
   // As many as the interface takes now, in one call: 0 when its queue is full.
   [[nodiscard]] std::expected<size_t, Error> send(std::span<const EthernetFrame> frames) const;
 
+  [[nodiscard]] int interface_index() const { return index_; }
+
   static constexpr size_t max_batch = 64;  // more are not sent by one call
 
  private:
-  PacketSocket(std::string interface, int fd) : interface_(std::move(interface)), fd_(fd) {}
+  PacketSocket(std::string interface, int index, int fd)
+      : interface_(std::move(interface)), index_(index), fd_(fd) {}
 
   std::string interface_;
+  int index_ = 0;
   int fd_ = -1;
 };
 
