@@ -97,9 +97,12 @@ void VrrpRouter::index_all(std::vector<config::VrrpSyncGroup> groups) {
   }
   wires_.clear();
   deadlines_.clear();
+  virtual_addresses_.clear();
   for (const auto& router : routers_) {
     const VrrpInstancePlan& plan = router->plan;
     wires_[{plan.config.interface, plan.family}][plan.settings.vrid] = router.get();
+    for (const InterfaceAddress& held : plan.held)
+      virtual_addresses_.insert(held.prefix.address);
     router->group.clear();
     router->deadline.reset();
     requeue(*router);
@@ -291,20 +294,17 @@ void VrrpRouter::requeue(VirtualRouter& router) {
 
 void VrrpRouter::judge_all(Time now) {
   for (const auto& router : routers_)
-    judge(*router, now);
+    judge(*router);
   for (const auto& router : routers_)
     apply_faults(*router, now);
 }
 
-void VrrpRouter::judge(VirtualRouter& router, Time now) {
-  update_source(router, now);
+void VrrpRouter::judge(VirtualRouter& router) {
+  const RouterLink& link = link_of(router);
+  router.plan.settings.source = source_of(router.plan, link, virtual_addresses_);
   router.verdicts = judge_tracked(router.plan.config, values_);
-  router.faults = own_faults(router, link_of(router), worker_trouble_, maintenance_);
+  router.faults = own_faults(router, link, worker_trouble_, maintenance_);
   router.own_fault = !router.faults.empty();
-}
-
-void VrrpRouter::update_source(VirtualRouter& router, Time /*now*/) {
-  router.plan.settings.source = source_of(router.plan, link_of(router));
 }
 
 void VrrpRouter::apply_faults(VirtualRouter& router, Time now) {

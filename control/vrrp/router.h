@@ -98,11 +98,10 @@ class VrrpRouter {
   void notify_group(Group& group);
 
   void judge_all(Time now);
-  void judge(VirtualRouter& router, Time now);
+  void judge(VirtualRouter& router);
   void apply_faults(VirtualRouter& router, Time now);
   [[nodiscard]] std::vector<std::string> group_faults(const VirtualRouter& router) const;
   [[nodiscard]] const RouterLink& link_of(const VirtualRouter& router) const;
-  void update_source(VirtualRouter& router, Time now);
 
   void requeue(VirtualRouter& router);
   void flush();
@@ -112,6 +111,7 @@ class VrrpRouter {
   std::vector<std::unique_ptr<VirtualRouter>> routers_;
   std::map<std::string, Group> groups_;
   std::map<WireKey, std::map<uint8_t, VirtualRouter*>> wires_;
+  std::set<net::IpAddress> virtual_addresses_;
   std::map<std::string, RouterLink> links_;
   TrackedValues values_;
   std::string worker_trouble_;

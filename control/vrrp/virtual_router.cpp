@@ -6,9 +6,12 @@
 
 namespace headgate::control {
 
-net::IpAddress source_of(const VrrpInstancePlan& plan, const RouterLink& link) {
+net::IpAddress source_of(const VrrpInstancePlan& plan, const RouterLink& link,
+                         const std::set<net::IpAddress>& virtual_addresses) {
   if (plan.config.source) return *plan.config.source;
-  const auto found = std::ranges::find(link.sources, plan.family, &net::IpAddress::family);
+  const auto found = std::ranges::find_if(link.sources, [&](const net::IpAddress& address) {
+    return address.family == plan.family && !virtual_addresses.contains(address);
+  });
   return found == link.sources.end() ? net::IpAddress{} : *found;
 }
 
@@ -21,7 +24,7 @@ std::vector<std::string> own_faults(const VirtualRouter& router, const RouterLin
     faults.push_back(fmt::format("there is no interface {}", config.interface));
   } else if (config.track_interface && !link.up) {
     faults.push_back(fmt::format("interface {} is down", config.interface));
-  } else if (source_of(router.plan, link).family == net::Family::none) {
+  } else if (router.plan.settings.source.family == net::Family::none) {
     const bool is_v4 = router.plan.family == net::Family::ipv4;
     faults.push_back(fmt::format("interface {} has no {} address to send from", config.interface,
                                  is_v4 ? "IPv4" : "link-local IPv6"));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,10 +49,12 @@ struct VirtualRouter {
   std::optional<vrrp::Time> deadline;  // as it stands in the queue of deadlines
 };
 
-// Where adverts come from: the configured source, or the interface's first address.
-[[nodiscard]] net::IpAddress source_of(const VrrpInstancePlan& plan, const RouterLink& link);
+// Where adverts come from: the configured source, or the interface's first address of the family
+// that is not a virtual one. Family none: there is none.
+[[nodiscard]] net::IpAddress source_of(const VrrpInstancePlan& plan, const RouterLink& link,
+                                       const std::set<net::IpAddress>& virtual_addresses);
 
-// Why the router may not be master, by itself: its interface and what it tracks.
+// Why the router may not be master, by itself: its interface, its source and what it tracks.
 [[nodiscard]] std::vector<std::string> own_faults(const VirtualRouter& router,
                                                   const RouterLink& link,
                                                   const std::string& worker_trouble,

@@ -100,6 +100,24 @@ TEST_F(VrrpRouterTest, AnOwnerOnAMissingInterfaceNeverSends) {
   EXPECT_EQ(state_of("VI_1"), "master");
 }
 
+TEST_F(VrrpRouterTest, NeverSendsFromAVirtualAddress) {
+  configure({instance("VI_1", 51, "192.0.2.80/24"), instance("VI_2", 52, "192.0.2.81/24")});
+  router_.link_changed("eth0",
+                       {.index = 2,
+                        .up = true,
+                        .mac = {},
+                        .sources = {ip("192.0.2.81"), ip("192.0.2.80"), ip("10.0.0.1")}},
+                       now_);
+  run_for(seconds(5));
+  ASSERT_FALSE(host_.sent.empty());
+  for (const FakeHost::Sent& sent : host_.sent)
+    EXPECT_EQ(sent.source, ip("10.0.0.1"));
+  router_.link_changed("eth0", {.index = 2, .up = true, .mac = {}, .sources = {ip("192.0.2.81")}},
+                       now_);
+  EXPECT_EQ(status_of("VI_1").faults,
+            std::vector<std::string>{"interface eth0 has no IPv4 address to send from"});
+}
+
 TEST_F(VrrpRouterTest, WeightsOfScriptsAddUp) {
   link("eth0");
   config::VrrpInstance tracking = instance("VI_1", 51, "192.0.2.80/24");
