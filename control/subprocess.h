@@ -60,7 +60,8 @@ struct ProgramResult {
 [[nodiscard]] std::string describe(const ProgramResult& result);
 
 // A program that was asked to run. All calls on the loop's thread. It goes on without its handle.
-class Program {
+// The loop is one thread's: it is told of nothing twice, and needs no lock.
+class Program : public std::enable_shared_from_this<Program> {
  public:
   // Once, on the loop, never from within start(), when the program is reaped or could not start.
   using Done = std::move_only_function<void(ProgramResult result)>;
@@ -91,6 +92,7 @@ class Program {
   struct Io;
 
   void launch(const ProgramOptions& options);
+  void refuse(int error, std::string_view what);
   void wait_for_end();
   void wait_for_output();
   void wait_for_timeout(std::chrono::milliseconds timeout);
@@ -104,7 +106,6 @@ class Program {
   Done done_;
   TimedOut on_timeout_;
   pid_t pid_ = -1;  // of a child that is not reaped
-  int pidfd_ = -1;  // io_ closes it
   size_t capture_bytes_ = 0;
   ProgramResult result_;
   bool timed_out_ = false;

@@ -31,7 +31,7 @@ class FileTracker {
   FileTracker(const FileTracker&) = delete;
   FileTracker& operator=(const FileTracker&) = delete;
 
-  // Reads new files at once: value() is right when this returns.
+  // Reads all files at once. Values that have changed by then are not told of: ask value() of each.
   void configure(std::span<const config::VrrpFile> files);
   [[nodiscard]] int32_t value(const std::string& name) const;  // 0 for an unknown name
 

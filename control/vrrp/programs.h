@@ -20,9 +20,10 @@ class VrrpPrograms {
   [[nodiscard]] static std::expected<std::shared_ptr<const VrrpPrograms>, Error> prepare(
       const config::Vrrp& vrrp);
 
-  // Of a `user` key; empty: whom scripts run as by default. Empty answer: the daemon's own user.
-  // A name that the configuration does not hold is nobody's mistake but the program's: asserted.
-  [[nodiscard]] std::optional<ProgramUser> user_of(const std::optional<std::string>& user) const;
+  // Of a `user` key; empty: whom scripts run as by default. Empty answer: the daemon's own user. An
+  // error for a name that prepare() did not see: a script must not run as root by mistake.
+  [[nodiscard]] std::expected<std::optional<ProgramUser>, Error> user_of(
+      const std::optional<std::string>& user) const;
 
  private:
   std::map<std::string, ProgramUser> users_;
