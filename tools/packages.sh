@@ -26,7 +26,10 @@ demo_packages=(nginx curl tcpdump ethtool python3)
 test_packages=(
   libbenchmark-dev python3-scapy wrk iperf3 jq valgrind dpdk-dev lua5.4 "${demo_packages[@]}"
 )
-lint_packages=(git clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
+# The compiler's run-time library is for the fuzz targets.
+lint_packages=(
+  git clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3
+)
 # Only there for their programs; Debian would start them as services on installation.
 service_packages=(nginx iperf3)
 
