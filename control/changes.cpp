@@ -240,12 +240,13 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
     co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     co_return;
   }
-  const bool empty = batch->prepared->empty();
+  // Of some changes workers see nothing.
+  const bool changed = !batch->prepared->empty() || batch->plan.wanted != state_.config;
   const uint64_t generation = state_.builder.commit(std::move(*batch->prepared));
   state_.config = batch->plan.wanted;
   state_.config_warnings = batch->plan.warnings;
   answer(*batch, generation);
-  if (!empty) committed_();
+  if (changed) committed_();
 }
 
 void Changes::answer(Batch& batch, uint64_t generation) {
