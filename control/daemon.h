@@ -92,7 +92,7 @@ class Daemon {
   std::unique_ptr<KernelMirror> mirror_;  // until the feed takes it
   std::unique_ptr<State> state_;
   std::unique_ptr<Changes> changes_;
-  std::unique_ptr<WorkerSet> workers_;
+  std::unique_ptr<WorkerSet> workers_;  // null without ports, as what follows
   std::unique_ptr<KernelFeed> feed_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<CliServer> server_;
