@@ -25,6 +25,7 @@ InterfaceAddress address(std::string_view text, std::string label = {},
 
 std::vector<InterfaceAddress> many(uint32_t count) {
   std::vector<InterfaceAddress> result;
+  result.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     result.push_back(
         {"here0", {net::Ipv4Address::from_host(0xc6336400U + i), 32}, {}, config::Scope::global});

@@ -288,7 +288,7 @@ class HandMade : public Adverts {
   // With the header's checksum right again.
   static EthernetFrame mended(EthernetFrame frame) {
     frame[24] = frame[25] = 0;
-    const size_t length = std::min<size_t>((frame[14] & 0x0fU) * 4U, frame.size() - 14);
+    const size_t length = std::min<size_t>(size_t{4} * (frame[14] & 0x0fU), frame.size() - 14);
     uint32_t sum = 0;
     for (size_t i = 0; i + 1 < length; i += 2) {
       sum += static_cast<uint32_t>(frame[14 + i]) << 8 | frame[15 + i];

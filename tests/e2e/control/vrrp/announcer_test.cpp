@@ -28,6 +28,7 @@ net::IpAddress vip(uint32_t number) {
 
 std::vector<net::IpAddress> vips(uint32_t count) {
   std::vector<net::IpAddress> result;
+  result.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     result.push_back(vip(i));
   }

@@ -103,6 +103,7 @@ TEST_F(Links, ListAddressesAsTheKernelDoes) {
       "ip address add 192.0.2.11/24 dev here0");
   const auto texts = [](const LinkState& state) {
     std::vector<std::string> result;
+    result.reserve(state.ipv4.size());
     for (const net::Prefix& prefix : state.ipv4) {
       result.push_back(net::to_string(prefix));
     }
