@@ -4,8 +4,7 @@ describes its virtual routers once, whoever runs them.
 
 usage: keepalived_conf.py <FILE.yaml >keepalived.conf
 
-Only what the tests use is known; any other key is an error. Differences that remain: a command with
-`shell: true` runs in bash, as keepalived runs none in a shell.
+Only what the tests use is known; any other key is an error.
 """
 
 import sys
@@ -19,14 +18,6 @@ def seconds(milliseconds):
 
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def command(text, shell):
-    if not shell:
-        return quoted(text)
-    if "'" in text:
-        sys.exit(f"keepalived_conf.py: a single quote in {text}")
-    return quoted(f"/bin/bash -c '{text}'")
 
 
 def address_line(address):
@@ -54,7 +45,7 @@ def tracked(head, items):
 
 
 def notify_lines(notify):
-    take(notify, ["master", "backup", "fault", "stop", "any", "shell", "timeout_s"], "notify")
+    take(notify, ["master", "backup", "fault", "stop", "any"], "notify")
     words = {"master": "notify_master", "backup": "notify_backup", "fault": "notify_fault",
              "stop": "notify_stop", "any": "notify"}
     return [f"{word} {quoted(notify[key])}" for key, word in words.items() if key in notify]
@@ -105,9 +96,8 @@ def instance(it):
 
 
 def script(it):
-    take(it, ["name", "command", "interval_ms", "timeout_ms", "rise", "fall", "shell", "weight"],
-         it["name"])
-    lines = [f"script {command(it['command'], it.get('shell', False))}",
+    take(it, ["name", "command", "interval_ms", "timeout_ms", "rise", "fall", "weight"], it["name"])
+    lines = [f"script {quoted(it['command'])}",
              f"interval {seconds(it.get('interval_ms', 1000))}"]
     for key in ("rise", "fall"):
         if key in it:
