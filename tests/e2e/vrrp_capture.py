@@ -10,9 +10,6 @@ usage: vrrp_capture.py COMMAND FILE [ARGUMENT...]
                                follows, and the priority of that last one
   announced FILE ADDRESS SOURCE [SINCE]   bursts of gratuitous ARP, or of neighbour advertisements,
                                by SOURCE's MAC, from the advert just before: "5@0.000 5@5.001"
-  overlap FILE                 virtual routers by their number of masters: "1 master: 1000"
-  spread FILE SOURCE FROM TO   adverts by the tenth of the second they came in, between two times
-                               after the first advert; the last line: busiest and mean
 
 FILE is what tcpdump writes, even while it does. SOURCE is the address that a box sends adverts from.
 """
@@ -20,7 +17,7 @@ FILE is what tcpdump writes, even while it does. SOURCE is the address that a bo
 import ipaddress
 import struct
 import sys
-from collections import Counter, defaultdict, namedtuple
+from collections import namedtuple
 
 Advert = namedtuple("Advert", "time source vrid priority version interval addresses mac")
 Announcement = namedtuple("Announcement", "time address mac")
@@ -135,25 +132,7 @@ def announced(path, address, source, since="0"):
     print(*(f"{number}@{begin - first_time:.3f}" for begin, _, number in bursts))
 
 
-def overlap(path):
-    seen = defaultdict(set)
-    for it in events(path, Advert):
-        seen[it.vrid, it.addresses, ipaddress.ip_network(f"{it.source}/24", False)].add(it.source)
-    for number, routers in sorted(Counter(len(sources) for sources in seen.values()).items()):
-        print(f"{number} master{'s' if number > 1 else ''}: {routers}")
-
-
-def spread(path, source, from_, to):
-    sources = source.split(",")
-    times = [it.time for it in events(path, Advert) if it.source in sources]
-    wanted = [t for t in times if float(from_) <= t - times[0] < float(to)]
-    tenths = Counter(int(t * 10) % 10 for t in wanted)
-    for tenth in range(10):
-        print(f"0.{tenth} s: {tenths[tenth]}")
-    print(f"busiest {max(tenths.values(), default=0)} mean {len(wanted) / 10:.1f}")
-
-
-COMMANDS = {f.__name__: f for f in (adverts, count, masters, takeover, announced, overlap, spread)}
+COMMANDS = {f.__name__: f for f in (adverts, count, masters, takeover, announced)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in COMMANDS:
