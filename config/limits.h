@@ -49,6 +49,37 @@ inline constexpr uint32_t max_maglev_table = 16777213;
 inline constexpr uint32_t good_maglev_slots_per_backend = 10;
 inline constexpr size_t max_local_addresses = 4096;  // in one set
 
+// Virtual routers. What the protocol carries in a byte, or in twelve bits of centiseconds.
+inline constexpr uint32_t max_virtual_router_id = 255;
+inline constexpr uint32_t max_priority = 255;
+inline constexpr size_t max_virtual_addresses = 255;  // advertised by one virtual router
+inline constexpr uint32_t min_advert_interval_ms = 10;
+inline constexpr uint32_t max_advert_interval_ms = 40950;      // of version 3
+inline constexpr uint32_t max_v2_advert_interval_ms = 255000;  // of version 2, in seconds
+inline constexpr size_t max_auth_password = 8;
+inline constexpr int32_t max_track_weight = 253;  // between the priorities 1 and 254
+inline constexpr size_t max_virtual_routers = 4096;
+inline constexpr size_t max_unicast_peers = 255;
+inline constexpr size_t max_command = 4000;
+inline constexpr size_t max_text = 255;  // of names from elsewhere: users, mail addresses, services
+inline constexpr uint32_t max_preempt_delay_s = 1000;
+inline constexpr uint32_t max_startup_delay_s = 1000;
+inline constexpr uint32_t max_gratuitous_repeat = 100;
+inline constexpr uint32_t max_gratuitous_delay_s = 3600;
+inline constexpr uint32_t max_gratuitous_refresh_s = 86400;
+inline constexpr uint32_t max_gratuitous_interval_us = 1'000'000;
+inline constexpr uint32_t min_script_interval_ms = 10;
+inline constexpr uint32_t max_script_interval_ms = 24U * 3600 * 1000;
+inline constexpr uint32_t max_script_results = 65535;  // in a row
+inline constexpr uint32_t max_processes = 65535;
+inline constexpr uint32_t max_process_delay_ms = 3600U * 1000;
+inline constexpr uint32_t max_mail_timeout_s = 300;
+inline constexpr size_t max_mail_recipients = 64;
+
+static_assert(max_advert_interval_ms == 0xfffU * 10);
+static_assert(max_v2_advert_interval_ms == 255U * 1000);
+static_assert(max_track_weight == 254 - 1);
+static_assert(max_gratuitous_repeat <= UINT16_MAX);
 static_assert(min_mtu < max_mtu && max_mtu <= UINT16_MAX);
 static_assert(max_weight <= UINT16_MAX);
 static_assert(max_backends >= max_services && max_backends >= max_backends_per_service);

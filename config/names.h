@@ -80,6 +80,20 @@ struct Names<net::Family> {
       {{net::Family::ipv4, "ipv4"}, {net::Family::ipv6, "ipv6"}}};
 };
 
+template <>
+struct Names<Scope> {
+  static constexpr std::array<std::pair<Scope, std::string_view>, 4> table{
+      {{Scope::global, "global"},
+       {Scope::site, "site"},
+       {Scope::link, "link"},
+       {Scope::host, "host"}}};
+};
+template <>
+struct Names<ScriptStart> {
+  static constexpr std::array<std::pair<ScriptStart, std::string_view>, 2> table{
+      {{ScriptStart::up, "up"}, {ScriptStart::down, "down"}}};
+};
+
 template <typename E>
 concept Named = requires { Names<E>::table; };
 

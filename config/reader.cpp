@@ -28,7 +28,7 @@ using Kind = YamlNode::Kind;
 constexpr size_t max_keys = 32;  // in one section
 
 // What people who know LVS and keepalived write, and what it is called here.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 19> foreign_keys{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 39> foreign_keys{{
     {"virtual_server", "services"},
     {"virtual_servers", "services"},
     {"real_server", "backends"},
@@ -48,6 +48,26 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 19> foreign_
     {"persistence_timeout", "persistence"},
     {"persistent", "persistence"},
     {"laddrs", "local_addresses"},
+    {"vrrp_instance", "instances"},
+    {"vrrp_instances", "instances"},
+    {"vrrp_sync_group", "sync_groups"},
+    {"vrrp_script", "scripts"},
+    {"vrrp_track_process", "processes"},
+    {"virtual_ipaddress", "addresses"},
+    {"virtual_ipaddress_excluded", "excluded_addresses"},
+    {"advert_int", "advert_interval_ms"},
+    {"auth_pass", "auth_password"},
+    {"nopreempt", "preempt"},
+    {"unicast_src_ip", "source"},
+    {"mcast_src_ip", "source"},
+    {"unicast_peer", "unicast_peers"},
+    {"use_vmac", "virtual_mac"},
+    {"no_accept", "accept"},
+    {"track_script", "scripts"},
+    {"track_process", "processes"},
+    {"track_file", "files"},
+    {"init_fail", "start"},
+    {"group", "instances"},
 }};
 
 template <Section T>
@@ -308,7 +328,7 @@ std::expected<Reading, std::vector<Error>> read_tree(const YamlTree& tree, std::
                       .line = 1,
                       .column = 1,
                       .path = {},
-                      .message = "the file is empty: at least `ports` is needed"});
+                      .message = "the file is empty: at least `ports` or `vrrp` is needed"});
   }
   // A file that is cut short or empty lacks much that its author may have meant.
   if (tree.errors.empty() && tree.root().kind == Kind::map) {

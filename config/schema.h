@@ -8,38 +8,15 @@
 // Schema<T>::label(value) names an element of a list of sections, for ports[wan] in a diff.
 #pragma once
 
-#include <concepts>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "config/codecs.h"
 #include "config/limits.h"
 #include "config/model.h"
+#include "config/schema_base.h"
+#include "config/vrrp_schema.h"
 
 namespace headgate::config {
-
-// What it takes for a change of a key to have effect; `inherit` is what the section around it
-// takes.
-enum class Takes : uint8_t { inherit, reload, restart };
-
-struct Key {
-  std::string_view name;
-  // The word for an empty optional or a section that is off: auto, none.
-  std::string_view empty = {};
-  Takes takes = Takes::inherit;
-
-  [[nodiscard]] constexpr bool restart(bool parent) const {
-    return takes == Takes::inherit ? parent : takes == Takes::restart;
-  }
-};
-
-template <typename T>
-struct Schema;
-
-template <typename T>
-concept Section = requires { sizeof(Schema<T>); };
 
 inline constexpr Number timeout{1, max_timeout_s};
 inline constexpr Number rate{0, max_rate_per_s};
@@ -242,24 +219,8 @@ struct Schema<Config> {
     f(Key{"rates"}, &Config::rates);
     f(Key{"forwarding"}, &Config::forwarding);
     f(Key{"services"}, &Config::services);
+    f(Key{"vrrp"}, &Config::vrrp);
   }
 };
-
-// The kinds of member that a field can have.
-template <typename T>
-inline constexpr bool is_optional = false;
-template <typename T>
-inline constexpr bool is_optional<std::optional<T>> = true;
-template <typename T>
-inline constexpr bool is_list = false;
-template <typename T>
-inline constexpr bool is_list<std::vector<T>> = true;
-
-// A codec that turns one text into one T.
-template <typename Codec, typename T>
-concept CodecOf = requires(const Codec& codec) { codec.template parse<T>(std::string_view{}); };
-// A codec that turns one text into several T.
-template <typename Codec>
-concept ManyCodec = requires { Codec::many; };
 
 }  // namespace headgate::config

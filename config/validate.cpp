@@ -41,6 +41,21 @@ void check_workers(const Workers& workers, Report& report) {
   }
 }
 
+// Virtual routers alone need no port; everything else does.
+void check_need_of_ports(const Config& config, Report& report) {
+  if (!config.ports.empty()) return;
+  if (config.vrrp.instances.empty()) {
+    report.error("ports",
+                 "no port: the daemon needs at least one to take packets from, unless all it runs "
+                 "is virtual routers (`vrrp.instances`)",
+                 {"vrrp.instances"});
+  } else if (!config.services.empty()) {
+    report.error("services",
+                 "no port to take their packets from: add one to `ports`, or remove them",
+                 {"ports"});
+  }
+}
+
 void check_totals(const Config& config, Report& report) {
   size_t backends = 0;
   for (const Service& service : config.services)
@@ -61,9 +76,11 @@ void check_totals(const Config& config, Report& report) {
 void check_relations(const Config& config, Report& report) {
   check_daemon(config.daemon, report);
   check_workers(config.workers, report);
+  check_need_of_ports(config, report);
   check_ports(config, report);
   check_totals(config, report);
   check_services(config, report);
+  check_vrrp(config, report);
 }
 
 std::vector<Error> validate(const Config& config) {

@@ -19,9 +19,6 @@ class PortChecker {
   PortChecker(const Config& config, Report& report) : config_(config), report_(report) {}
 
   void check() {
-    if (config_.ports.empty()) {
-      report_.error("ports", "no port: the daemon needs at least one to take packets from");
-    }
     if (config_.ports.size() > max_ports) {
       report_.error("ports",
                     fmt::format("{} ports, and there can be {}", config_.ports.size(), max_ports));

@@ -12,7 +12,10 @@
 namespace headgate::config {
 
 enum class Scope : uint8_t { global, site, link, host };
-enum class ScriptStart : uint8_t { up, down };  // what a script or file counts as before it is known
+enum class ScriptStart : uint8_t {
+  up,
+  down
+};  // what a script or file counts as before it is known
 
 // An address of a virtual router.
 struct VrrpAddress {
@@ -65,28 +68,28 @@ struct VrrpGratuitous {
 struct VrrpInstance {
   std::string name;
   std::string interface;  // a port's kernel side or VLAN by its name, or any other kernel interface
-  uint8_t virtual_router_id = 0;  // 1..255
-  uint8_t version = 3;            // 2 or 3
-  uint8_t priority = 100;         // 255: owner of the addresses
+  uint8_t virtual_router_id = 0;       // 1..255
+  uint8_t version = 3;                 // 2 or 3
+  uint8_t priority = 100;              // 255: owner of the addresses
   uint32_t advert_interval_ms = 1000;  // v3: 10..40950 in tens; v2: whole seconds up to 255
   bool preempt = true;
   uint32_t preempt_delay_s = 0;
-  std::optional<std::string> auth_password;  // v2, simple text, up to 8 characters
-  std::optional<net::IpAddress> source;      // empty: the interface's first of the family
+  std::optional<std::string> auth_password;   // v2, simple text, up to 8 characters
+  std::optional<net::IpAddress> source;       // empty: the interface's first of the family
   std::vector<net::IpAddress> unicast_peers;  // empty: multicast
   uint8_t unicast_ttl = 255;                  // of what is sent
   uint8_t unicast_min_ttl = 255;              // of what is accepted
   bool virtual_mac = false;                   // 00:00:5e:00:01:VRID, of IPv6 00:00:5e:00:02:VRID
-  bool accept = true;  // the host itself takes traffic for the addresses: its interface holds them
-  bool strict = false;                 // drop adverts with other addresses or another interval
+  bool accept = true;   // the host itself takes traffic for the addresses: its interface holds them
+  bool strict = false;  // drop adverts with other addresses or another interval
   bool checksum_pseudo_header = true;  // v3 on IPv4
   bool lower_priority_no_advert = false;
   bool higher_priority_send_advert = false;
   VrrpGratuitous gratuitous;
   std::vector<VrrpAddress> addresses;           // of one family, advertised
   std::vector<VrrpAddress> excluded_addresses;  // of either, not advertised
-  bool track_interface = true;  // its own: FAULT while it is down
-  bool track_workers = true;    // FAULT while a worker does not poll; on ports only
+  bool track_interface = true;                  // its own: FAULT while it is down
+  bool track_workers = true;                    // FAULT while a worker does not poll; on ports only
   std::vector<VrrpTrack> interfaces;
   std::vector<VrrpTrack> scripts;
   std::vector<VrrpTrack> files;  // the file's number times the weight; weight 0: FAULT unless 0
@@ -110,9 +113,9 @@ struct VrrpScript {
   std::string name;
   std::string command;
   uint32_t interval_ms = 1000;
-  std::optional<uint32_t> timeout_ms;  // empty: interval_ms
-  uint32_t rise = 1;                   // successes in a row until it counts as up
-  uint32_t fall = 1;                   // failures in a row until it counts as down
+  std::optional<uint32_t> timeout_ms;     // empty: interval_ms
+  uint32_t rise = 1;                      // successes in a row until it counts as up
+  uint32_t fall = 1;                      // failures in a row until it counts as down
   ScriptStart start = ScriptStart::down;  // until the first result
   std::optional<std::string> user;
   bool shell = false;
@@ -130,8 +133,8 @@ struct VrrpFile {
 
 struct VrrpProcess {
   std::string name;
-  std::string process;   // the program's name, or its path
-  uint32_t quorum = 1;   // as many that run, at least
+  std::string process;    // the program's name, or its path
+  uint32_t quorum = 1;    // as many that run, at least
   uint32_t delay_ms = 0;  // before it counts as up or down
 
   bool operator==(const VrrpProcess&) const = default;
@@ -163,5 +166,15 @@ struct Vrrp {
 
   bool operator==(const Vrrp&) const = default;
 };
+
+// The family of what is advertised: that of the first address; none without an address.
+[[nodiscard]] inline net::Family family_of(const VrrpInstance& instance) {
+  return instance.addresses.empty() ? net::Family::none
+                                    : instance.addresses.front().address.address.family;
+}
+[[nodiscard]] inline const std::string& interface_of(const VrrpInstance& instance,
+                                                     const VrrpAddress& address) {
+  return address.interface ? *address.interface : instance.interface;
+}
 
 }  // namespace headgate::config

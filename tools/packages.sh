@@ -12,12 +12,13 @@ set -euo pipefail
 build_packages=(
   g++ meson ninja-build ccache pkg-config
   libdpdk-dev libboost1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev libnl-route-3-dev libssl-dev
+  libcurl4-openssl-dev
   libgtest-dev libgmock-dev
 )
 # What the built programs need, for a machine or an image that only runs them.
 run_packages=(
   libfmt9 libyaml-cpp0.7 libnl-route-3-200 librte-meta-net librte-meta-bus librte-meta-mempool
-  iproute2
+  libcurl4 iproute2
 )
 # What the demo adds: real servers, a client, and eyes.
 demo_packages=(nginx curl tcpdump ethtool python3)
@@ -26,7 +27,10 @@ test_packages=(
   libbenchmark-dev python3-scapy python3-yaml wrk iperf3 jq valgrind dpdk-dev lua5.4
   keepalived psmisc "${demo_packages[@]}"
 )
-lint_packages=(git clang-19 clang-tidy-19 clang-format-19 shellcheck python3)
+# The compiler's run-time library is for the fuzz targets.
+lint_packages=(
+  git clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3
+)
 # Only there for their programs; Debian would start them as services on installation.
 service_packages=(nginx iperf3 keepalived)
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <span>
@@ -72,7 +73,7 @@ struct Received {
 
 // The message as far as it explains itself: version, length, checksum, type, a count above zero and
 // an interval above zero are checked, nothing that depends on a virtual router's configuration (the
-// TTL is not looked at either).
+// TTL is not looked at either). What follows the message is padding and ignored.
 [[nodiscard]] std::expected<Advert, Discard> decode(const Received& packet);
 
 enum class Checksum : uint8_t { with_pseudo_header, message_only };  // of v3 on IPv4

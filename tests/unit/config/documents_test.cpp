@@ -32,7 +32,7 @@ TEST(Examples, LoadWithoutErrorsAndWarnings) {
     EXPECT_EQ(again->config, reading->config) << entry.path();
     ++count;
   }
-  EXPECT_EQ(count, 5U);
+  EXPECT_EQ(count, 7U);
 }
 
 TEST(Examples, ThereIsOneForEachMode) {

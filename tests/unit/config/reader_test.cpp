@@ -182,7 +182,7 @@ TEST(Reader, RefusesRootsThatAreNoSection) {
 TEST(Reader, RefusesAnEmptyFile) {
   for (const std::string_view text : {"", "\n", "# only a comment\n", "---\n"}) {
     EXPECT_THAT(problems_of(text),
-                ElementsAre("t.yaml:1:1: the file is empty: at least `ports` is needed"));
+                ElementsAre("t.yaml:1:1: the file is empty: at least `ports` or `vrrp` is needed"));
   }
 }
 

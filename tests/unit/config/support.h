@@ -18,11 +18,15 @@ namespace headgate::config {
 [[nodiscard]] std::vector<std::string> problems_after_port(std::string_view text);
 // The configuration of a text that has neither errors nor warnings; fails the test otherwise.
 [[nodiscard]] Config read_good(std::string_view text);
+// The same of a text that may have warnings.
+[[nodiscard]] Config read_good_but_warnings(std::string_view text);
 
 [[nodiscard]] std::vector<std::string> lines_of(const std::vector<Error>& errors);
 
 // A configuration that validate() has nothing against, with a random part of its keys set.
 [[nodiscard]] Config random_config(std::mt19937& random);
+// Puts virtual routers into a configuration that has its ports and services.
+void random_vrrp(std::mt19937& random, Config& config);
 
 // The whole of a file below the source's root.
 [[nodiscard]] std::string source_file(std::string_view path);

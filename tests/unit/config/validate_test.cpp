@@ -54,7 +54,7 @@ TEST(Validate, NeedsAPort) {
   EXPECT_THAT(
       problems_of("timeouts: {udp_s: 30}\n"),
       ElementsAre("t.yaml:1:1: ports: no port: the daemon needs at least one to take packets "
-                  "from"));
+                  "from, unless all it runs is virtual routers (`vrrp.instances`)"));
 }
 
 TEST(Validate, CoresAreListedOnce) {

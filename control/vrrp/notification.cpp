@@ -1,0 +1,16 @@
+#include "control/vrrp/notification.h"
+
+#include <array>
+
+namespace headgate::control {
+
+std::string_view name_of(NotifyKind kind) {
+  return kind == NotifyKind::instance ? "INSTANCE" : "GROUP";
+}
+
+std::string_view name_of(NotifyState state) {
+  constexpr std::array<std::string_view, 4> names{"MASTER", "BACKUP", "FAULT", "STOP"};
+  return names[static_cast<size_t>(state)];
+}
+
+}  // namespace headgate::control

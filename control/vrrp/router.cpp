@@ -1,0 +1,353 @@
+#include "control/vrrp/router.h"
+
+#include <algorithm>
+#include <ranges>
+
+#include <fmt/format.h>
+
+#include "vrrp/group.h"
+
+namespace headgate::control {
+
+namespace {
+
+std::string_view describe(const vrrp::Mismatch& mismatch) {
+  if (mismatch.addresses && mismatch.interval) return "have other addresses and another interval";
+  if (mismatch.addresses) return "have other addresses than configured";
+  if (mismatch.interval) return "have another interval than configured";
+  return "agree with the configuration again";
+}
+
+}  // namespace
+
+// ---- configuration
+
+void VrrpRouter::configure(VrrpPlan plan, Time now) {
+  std::vector<config::VrrpSyncGroup> groups = std::move(plan.groups);
+  const std::vector<std::unique_ptr<VirtualRouter>> gone = take_over(plan, now);
+  // Those that go leave while their sync group is the former one.
+  for (const auto& router : gone) {
+    handle(*router, vrrp::Stopped{}, now);
+    deadlines_.erase({router->deadline.value_or(Time{}), router.get()});
+  }
+  index_all(std::move(groups));
+  ownership_dirty_ = true;
+  judge_all(now);
+  flush();
+}
+
+// Makes `routers_` what the plan says; returns those that it has no longer.
+std::vector<std::unique_ptr<VirtualRouter>> VrrpRouter::take_over(VrrpPlan& plan, Time now) {
+  std::vector<std::unique_ptr<VirtualRouter>> before = std::move(routers_);
+  routers_.clear();
+  for (VrrpInstancePlan& wanted : plan.instances) {
+    const auto same = std::ranges::find_if(before, [&](const auto& router) {
+      return router != nullptr && is_same_router(router->plan, wanted);
+    });
+    if (same != before.end()) {
+      adopt(**same, std::move(wanted), now);
+      routers_.push_back(std::move(*same));
+      continue;
+    }
+    auto router = std::make_unique<VirtualRouter>();
+    router->plan = std::move(wanted);
+    router->machine.priority = router->plan.settings.priority;
+    router->start_at = now + plan.startup_delay;
+    routers_.push_back(std::move(router));
+  }
+  std::erase(before, nullptr);
+  return before;
+}
+
+// A virtual router that was there before: a master keeps its addresses, gets the new ones and
+// drops the others.
+void VrrpRouter::adopt(VirtualRouter& router, VrrpInstancePlan plan, Time now) {
+  const VrrpInstancePlan before = std::exchange(router.plan, std::move(plan));
+  router.plan.settings.source = before.settings.source;
+  if (before == router.plan) return;
+  if (router.owns) {
+    const auto missing_in = [](const VrrpInstancePlan& other) {
+      return [&other](const InterfaceAddress& address) {
+        return !other.config.accept || std::ranges::find(other.held, address) == other.held.end();
+      };
+    };
+    const auto put = [&](const VrrpInstancePlan& from, const VrrpInstancePlan& other, bool held) {
+      std::vector<InterfaceAddress> differing;
+      if (from.config.accept) std::ranges::copy_if(from.held, std::back_inserter(differing), missing_in(other));
+      if (!differing.empty()) host_.hold(differing, held);
+    };
+    put(before, router.plan, false);
+    put(router.plan, before, true);
+    ownership_dirty_ = true;
+    if (before.held != router.plan.held) {
+      perform(router, vrrp::Announce{router.plan.settings.announce.repeat}, now);
+    }
+  }
+  if (before.settings != router.plan.settings) handle(router, vrrp::Reconfigured{}, now);
+}
+
+void VrrpRouter::index_all(std::vector<config::VrrpSyncGroup> groups) {
+  std::map<std::string, Group> before = std::exchange(groups_, {});
+  for (config::VrrpSyncGroup& group : groups) {
+    Group& entry = groups_[group.name];
+    if (const auto known = before.find(group.name); known != before.end()) {
+      entry.announced = known->second.announced;
+    }
+    entry.config = std::move(group);
+  }
+  wires_.clear();
+  deadlines_.clear();
+  virtual_addresses_.clear();
+  for (const auto& router : routers_) {
+    const VrrpInstancePlan& plan = router->plan;
+    wires_[{plan.config.interface, plan.family}][plan.settings.vrid] = router.get();
+    for (const InterfaceAddress& held : plan.held)
+      virtual_addresses_.insert(held.prefix.address);
+    router->group.clear();
+    router->deadline.reset();
+    requeue(*router);
+  }
+  for (auto& [name, group] : groups_) {
+    for (const std::string& member : group.config.instances) {
+      VirtualRouter* router = find(member);
+      if (router == nullptr) continue;
+      router->group = name;
+      group.members.push_back(router);
+    }
+  }
+}
+
+void VrrpRouter::stop(Time now) {
+  stopped_ = true;
+  for (const auto& router : routers_)
+    handle(*router, vrrp::Stopped{}, now);
+  deadlines_.clear();
+  flush();
+}
+
+std::vector<VrrpRouter::Endpoint> VrrpRouter::endpoints() const {
+  std::set<Endpoint> set;
+  for (const auto& router : routers_)
+    set.insert({router->plan.config.interface, router->plan.family, router->plan.group});
+  return {set.begin(), set.end()};
+}
+
+// ---- what happens
+
+void VrrpRouter::packet(const std::string& interface, const vrrp::Received& packet, Time now) {
+  const auto wire = wires_.find({interface, packet.source.family});
+  if (wire == wires_.end() || packet.message.size() < 2 || stopped_) return;
+  // Virtual routers of others share the wire; their adverts are none of ours to judge.
+  const auto found = wire->second.find(packet.message[1]);
+  if (found == wire->second.end()) return;
+  VirtualRouter& router = *found->second;
+  const auto accepted = vrrp::receive(router.plan.receive, packet);
+  if (!accepted || packet.source == router.plan.settings.source) {
+    const vrrp::Discard reason = accepted ? vrrp::Discard::source : accepted.error();
+    ++router.counters.discards[static_cast<size_t>(reason)];
+    host_.log(LogLevel::debug,
+              fmt::format("vrrp {}: advert of {} discarded: {}", router.plan.config.name,
+                          net::to_string(packet.source), vrrp::name_of(reason)));
+    return;
+  }
+  const vrrp::Advert& advert = accepted->advert;
+  ++router.counters.adverts_received;
+  if (advert.priority == vrrp::leaving_priority) ++router.counters.priority_zero_received;
+  if (accepted->mismatch != router.mismatch) {
+    router.mismatch = accepted->mismatch;
+    host_.log(LogLevel::warning,
+              fmt::format("vrrp {}: adverts of {} {}", router.plan.config.name,
+                          net::to_string(packet.source), describe(router.mismatch)));
+  }
+  handle(router, vrrp::AdvertCame{advert.priority, advert.interval_cs, packet.source}, now);
+  flush();
+}
+
+void VrrpRouter::link_changed(const std::string& interface, const RouterLink& link, Time now) {
+  RouterLink& known = links_[interface];
+  if (known == link) return;
+  known = link;
+  std::string text = link.index == 0 ? "it is not there" : link.up ? "" : "no carrier";
+  values_.set(TrackedKind::interface, interface, {link.index != 0 && link.up, std::move(text)});
+  judge_all(now);
+  flush();
+}
+
+void VrrpRouter::tracked(TrackedKind kind, const std::string& name, TrackedValue value, Time now) {
+  if (!values_.set(kind, name, std::move(value))) return;
+  judge_all(now);
+  flush();
+}
+
+void VrrpRouter::worker_trouble(const std::string& text, Time now) {
+  if (worker_trouble_ == text) return;
+  worker_trouble_ = text;
+  judge_all(now);
+  flush();
+}
+
+void VrrpRouter::ownership_visible(uint64_t serial, Time /*now*/) {
+  visible_serial_ = std::max(visible_serial_, serial);
+  for (const auto& router : routers_) {
+    if (router->announce_repeat == 0 || router->announce_serial > visible_serial_) continue;
+    announce_now(*router);
+    requeue(*router);
+  }
+}
+
+std::expected<std::string, Error> VrrpRouter::failover(const std::string& name, Time now) {
+  VirtualRouter* router = find(name);
+  const auto group = groups_.find(name);
+  if (router == nullptr && group != groups_.end() && !group->second.members.empty()) {
+    router = group->second.members.front();
+  }
+  if (router == nullptr) {
+    return std::unexpected(Error{fmt::format("there is no virtual router {}", name)});
+  }
+  if (router->machine.state != vrrp::State::master) {
+    return std::unexpected(
+        Error{fmt::format("{} is in state {}: only a master can step down",
+                          router->plan.config.name, vrrp::name_of(router->machine.state))});
+  }
+  // Its sync group follows.
+  handle(*router, vrrp::StepDown{}, now);
+  flush();
+  return fmt::format("{} has stepped down", router->plan.config.name);
+}
+
+std::string VrrpRouter::maintenance(bool on, Time now) {
+  if (maintenance_ == on) return fmt::format("maintenance is {} already", on ? "on" : "off");
+  maintenance_ = on;
+  judge_all(now);
+  flush();
+  return on ? "maintenance is on: no virtual router here is or becomes master"
+            : "maintenance is off";
+}
+
+// ---- time
+
+std::optional<vrrp::Time> VrrpRouter::next_deadline() const {
+  if (deadlines_.empty()) return std::nullopt;
+  return deadlines_.begin()->first;
+}
+
+void VrrpRouter::tick(Time now) {
+  std::vector<VirtualRouter*> due;
+  for (const auto& [time, router] : deadlines_) {
+    if (time > now) break;
+    due.push_back(router);
+  }
+  for (VirtualRouter* router : due)
+    tick(*router, now);
+  flush();
+}
+
+void VrrpRouter::tick(VirtualRouter& router, Time now) {
+  if (router.start_at && *router.start_at <= now) start(router, now);
+  if (router.announce_by && *router.announce_by <= now) announce_now(router);
+  const std::optional<Time> due = vrrp::next_deadline(router.machine);
+  if (due && *due <= now) {
+    if (router.machine.advert_at && *router.machine.advert_at <= now) {
+      count_lateness(router, *router.machine.advert_at, now);
+    }
+    handle(router, vrrp::TimerCame{}, now);
+  }
+  requeue(router);
+}
+
+// In fault from the start where something is down: an owner would be master for a moment else.
+void VrrpRouter::start(VirtualRouter& router, Time now) {
+  router.start_at.reset();
+  router.started = true;
+  if (router.faults.empty()) {
+    handle(router, vrrp::Started{}, now);
+  } else {
+    handle(router, vrrp::FaultBegan{}, now);
+  }
+}
+
+void VrrpRouter::count_lateness(VirtualRouter& router, Time due, Time now) {
+  const vrrp::Duration late = now - due;
+  router.counters.worst_lateness = std::max(router.counters.worst_lateness, late);
+  const std::chrono::milliseconds interval{router.plan.settings.interval_cs * 10};
+  if (late <= interval / 2) return;
+  ++router.counters.late_adverts;
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  host_.log(LogLevel::warning,
+            fmt::format("vrrp {}: advert late by {:.0f} ms, its interval is {} ms: {}",
+                        router.plan.config.name, Milliseconds(late).count(), interval.count(),
+                        host_.lateness_cause(late)));
+}
+
+void VrrpRouter::requeue(VirtualRouter& router) {
+  std::optional<Time> next = vrrp::next_deadline(router.machine);
+  for (const std::optional<Time>& other : {router.start_at, router.announce_by}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
+  if (router.deadline == next) return;
+  if (router.deadline) deadlines_.erase({*router.deadline, &router});
+  if (next) deadlines_.insert({*next, &router});
+  router.deadline = next;
+}
+
+// ---- what is tracked
+
+void VrrpRouter::judge_all(Time now) {
+  for (const auto& router : routers_)
+    judge(*router);
+  for (const auto& router : routers_)
+    apply_faults(*router, now);
+}
+
+void VrrpRouter::judge(VirtualRouter& router) {
+  const RouterLink& link = link_of(router);
+  router.plan.settings.source = source_of(router.plan, link, virtual_addresses_);
+  router.verdicts = judge_tracked(router.plan.config, values_);
+  router.faults = own_faults(router, link, worker_trouble_, maintenance_);
+  router.own_fault = !router.faults.empty();
+}
+
+void VrrpRouter::apply_faults(VirtualRouter& router, Time now) {
+  std::ranges::copy(group_faults(router), std::back_inserter(router.faults));
+  const uint8_t priority =
+      vrrp::effective_priority(router.plan.settings.priority, router.verdicts.weights);
+  if (priority != router.machine.priority) handle(router, vrrp::PriorityChanged{priority}, now);
+  if (!router.started) return;
+  const bool is_in_fault = router.machine.state == vrrp::State::fault;
+  if (is_in_fault == !router.faults.empty()) return;
+  if (is_in_fault) {
+    handle(router, vrrp::FaultEnded{}, now);
+  } else {
+    std::string causes;
+    for (const std::string& cause : router.faults)
+      causes += (causes.empty() ? "" : "; ") + cause;
+    host_.log(LogLevel::warning, fmt::format("vrrp {}: {}", router.plan.config.name, causes));
+    handle(router, vrrp::FaultBegan{}, now);
+  }
+}
+
+std::vector<std::string> VrrpRouter::group_faults(const VirtualRouter& router) const {
+  std::vector<std::string> faults;
+  const auto group = groups_.find(router.group);
+  if (group == groups_.end()) return faults;
+  for (const VirtualRouter* member : group->second.members) {
+    if (member == &router || !member->own_fault) continue;
+    faults.push_back(
+        fmt::format("{} of sync group {} is in fault", member->plan.config.name, router.group));
+  }
+  return faults;
+}
+
+const RouterLink& VrrpRouter::link_of(const VirtualRouter& router) const {
+  static const RouterLink absent;
+  const auto found = links_.find(router.plan.config.interface);
+  return found == links_.end() ? absent : found->second;
+}
+
+VirtualRouter* VrrpRouter::find(const std::string& name) const {
+  const auto found = std::ranges::find_if(
+      routers_, [&](const auto& router) { return router->plan.config.name == name; });
+  return found == routers_.end() ? nullptr : found->get();
+}
+
+}  // namespace headgate::control
