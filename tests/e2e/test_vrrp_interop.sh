@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/vrrp_rig.sh
 source "$(dirname "$0")/vrrp_rig.sh"
 
-if (($# == 0)); then in_parts headgate/keepalived keepalived/headgate headgate/headgate; fi
+if (($# == 0)); then parts_side_by_side headgate/keepalived keepalived/headgate headgate/headgate; fi
 roles_of "$1"
 pair=$1
 

@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=tests/e2e/vrrp_rig.sh
 source "$(dirname "$0")/vrrp_rig.sh"
 
-if (($# == 0)); then in_parts headgate/headgate headgate/keepalived; fi
+if (($# == 0)); then parts_side_by_side headgate/headgate headgate/keepalived; fi
 roles_of "$1"
 pair=$1
 vip1=172.16.100.1 vip2=172.16.100.2
@@ -73,10 +73,10 @@ crosswise() {
 vrrp:
   scripts:
     - name: chk_haproxy
-      command: killall -0 $(service_of "$1")
+      command: /usr/bin/killall -0 $(service_of "$1")
       interval_ms: 1000
     - name: chk_mantaince_down
-      command: bash -c '[[ -f /etc/keepalived/down ]] && exit 1 || exit 0'
+      command: /bin/bash -c '[[ -f /etc/keepalived/down ]] && exit 1 || exit 0'
       interval_ms: 1000
   instances:
     - name: VI_1

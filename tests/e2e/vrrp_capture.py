@@ -9,7 +9,7 @@ usage: vrrp_capture.py COMMAND FILE [ARGUMENT...]
   takeover FILE VRID FROM TO [SINCE]   seconds from the last advert of FROM to the first of TO that
                                follows, and the priority of that last one
   announced FILE ADDRESS SOURCE [SINCE]   bursts of gratuitous ARP, or of neighbour advertisements,
-                               by SOURCE's MAC, from the advert just before: "5@0.000 5@5.001"
+                               by SOURCE's MAC, from the nearest advert: "5@0.000 5@5.001"
 
 FILE is what tcpdump writes, even while it does. SOURCE is the address that a box sends adverts from.
 """
@@ -113,23 +113,21 @@ def takeover(path, vrid, from_, to, since="0"):
 
 
 def announced(path, address, source, since="0"):
-    bursts, last_advert, first_time, macs = [], None, None, set()
-    for it in events(path, (Advert, Announcement)):
-        if it.time < float(since):
+    adverts_seen = [it for it in events(path, Advert)
+                    if it.source == source and it.time >= float(since)]
+    macs = {it.mac for it in adverts_seen}
+    bursts = []
+    for it in events(path, Announcement):
+        if it.address != address or it.mac not in macs or it.time < float(since):
             continue
-        if isinstance(it, Advert):
-            if it.source == source:
-                macs.add(it.mac)
-                last_advert = it.time
-            continue
-        if it.address != address or it.mac not in macs or last_advert is None:
-            continue
-        first_time = first_time or last_advert
         if bursts and it.time - bursts[-1][1] < BURST_GAP_S:
             bursts[-1][1:] = [it.time, bursts[-1][2] + 1]
         else:
             bursts.append([it.time, it.time, 1])
-    print(*(f"{number}@{begin - first_time:.3f}" for begin, _, number in bursts))
+    if bursts:
+        # From another core, the advert may be captured a moment after what it was sent before.
+        base = min((it.time for it in adverts_seen), key=lambda t: abs(t - bursts[0][0]))
+        print(*(f"{number}@{abs(begin - base):.3f}" for begin, _, number in bursts))
 
 
 COMMANDS = {f.__name__: f for f in (adverts, count, masters, takeover, announced)}
