@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
@@ -27,6 +28,21 @@ struct Changes::Ticket {
   std::optional<std::expected<ChangeOutcome, Error>> result;
 
   void finish(std::expected<ChangeOutcome, Error> outcome) {
+    result = std::move(outcome);
+    answered.cancel();
+  }
+};
+
+// One change of ownership, of which several callers may wait for the answer.
+struct Changes::Handover {
+  explicit Handover(asio::io_context& loop)
+      : answered(loop, asio::steady_timer::time_point::max()) {}
+
+  Ownership ownership;
+  asio::steady_timer answered;  // cancelled when `result` is there
+  std::optional<std::expected<uint64_t, Error>> result;
+
+  void finish(std::expected<uint64_t, Error> outcome) {
     result = std::move(outcome);
     answered.cancel();
   }
@@ -73,7 +89,9 @@ Changes::~Changes() = default;
 
 std::expected<uint64_t, Error> Changes::publish_first(const config::Config& config,
                                                       std::vector<std::string> warnings,
-                                                      const KernelState& kernel) {
+                                                      const KernelState& kernel,
+                                                      Ownership ownership) {
+  if (auto set = state_.builder.set_ownership(std::move(ownership)); !set) return set;
   auto running = std::make_shared<const config::Config>(config);
   kernel_ = std::make_shared<const KernelState>(kernel);
   SnapshotChange change;
@@ -121,6 +139,46 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit) 
   }
   --under_way_;
   co_return std::move(*ticket->result);
+}
+
+asio::awaitable<std::expected<uint64_t, Error>> Changes::set_ownership(Ownership ownership) {
+  if (stopped_) co_return std::unexpected(Error{"the daemon stops; nothing was changed"});
+  ++under_way_;
+  if (!handover_) handover_ = std::make_shared<Handover>(loop_);
+  const std::shared_ptr<Handover> mine = handover_;
+  mine->ownership = std::move(ownership);
+  if (!std::exchange(handing_over_, true)) asio::co_spawn(loop_, hand_over(), asio::detached);
+  error_code ignored;
+  while (!mine->result) {
+    co_await mine->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  std::expected<uint64_t, Error> result = *mine->result;
+  if (result) {
+    const auto visible = co_await wait_visible(*result);
+    if (!visible) result = std::unexpected(visible.error());
+  }
+  --under_way_;
+  co_return result;
+}
+
+// Publishes what waits, and what came meanwhile once the workers have the one before, or do not
+// take it: a thousand virtual routers that become master together make few snapshots.
+asio::awaitable<void> Changes::hand_over() {
+  ++under_way_;
+  asio::steady_timer timer(loop_);
+  error_code ignored;
+  co_await asio::post(loop_, asio::use_awaitable);  // what comes in the same turn comes along
+  while (const std::shared_ptr<Handover> next = std::exchange(handover_, nullptr)) {
+    const auto generation = state_.builder.set_ownership(std::move(next->ownership));
+    if (!generation) log_error("the ownership of addresses stays: {}", generation.error().text);
+    next->finish(generation);
+    for (int looks = 0; generation && looks < 5 && !state_.store.visible(*generation); ++looks) {
+      timer.expires_after(std::chrono::milliseconds(1));
+      co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+  }
+  handing_over_ = false;
+  --under_way_;
 }
 
 void Changes::kernel_changed(const KernelState& kernel, KernelParts parts) {
@@ -182,12 +240,13 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
     co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     co_return;
   }
-  const bool empty = batch->prepared->empty();
+  // Of some changes workers see nothing.
+  const bool changed = !batch->prepared->empty() || batch->plan.wanted != state_.config;
   const uint64_t generation = state_.builder.commit(std::move(*batch->prepared));
   state_.config = batch->plan.wanted;
   state_.config_warnings = batch->plan.warnings;
   answer(*batch, generation);
-  if (!empty) committed_();
+  if (changed) committed_();
 }
 
 void Changes::answer(Batch& batch, uint64_t generation) {
@@ -236,9 +295,8 @@ asio::awaitable<void> Changes::housekeeping() {
     timer.expires_after(std::chrono::milliseconds(100));
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     ++turn;
-    // The builder reads the store while it prepares.
-    if (preparing_) continue;
     state_.store.poll();
+    if (preparing_) continue;  // the ids are the builder's meanwhile
     constexpr uint32_t turns_per_second = 10;
     if (turn % turns_per_second != 0) continue;
     state_.load.sample(state_.counters);

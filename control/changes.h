@@ -7,6 +7,9 @@
 //
 // What arrives while a batch is prepared waits and goes together into the next one. A batch becomes
 // one snapshot: workers see all of it or nothing.
+//
+// Who is master of an address goes another way, since it cannot wait for a reload of thousands of
+// services: set_ownership() publishes at once, whatever is being prepared (published_root.h).
 #pragma once
 
 #include <chrono>
@@ -51,7 +54,8 @@ class Changes {
   // The first snapshot, before workers and the loop run.
   [[nodiscard]] std::expected<uint64_t, Error> publish_first(const config::Config& config,
                                                              std::vector<std::string> warnings,
-                                                             const KernelState& kernel);
+                                                             const KernelState& kernel,
+                                                             Ownership ownership = {});
 
   // Begins to work on what is submitted.
   void start();
@@ -61,16 +65,23 @@ class Changes {
   void on_commit(std::function<void()> callback) { committed_ = std::move(callback); }
 
   [[nodiscard]] boost::asio::awaitable<std::expected<ChangeOutcome, Error>> submit(Edit edit);
+  // The addresses that other routers are master of, and the virtual MACs that are ours, from now on
+  // and through all later changes. Answered with its generation when every worker works by it. Of
+  // calls that come together the newest wins, and they are answered together.
+  [[nodiscard]] boost::asio::awaitable<std::expected<uint64_t, Error>> set_ownership(
+      Ownership ownership);
   // What of `kernel` differs from what was told before; it is copied.
   void kernel_changed(const KernelState& kernel, KernelParts parts);
 
  private:
   struct Ticket;
   struct Batch;
+  struct Handover;
 
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> commit(std::shared_ptr<Batch> batch);
   boost::asio::awaitable<void> housekeeping();
+  boost::asio::awaitable<void> hand_over();
   boost::asio::awaitable<std::expected<void, Error>> wait_visible(uint64_t generation);
   [[nodiscard]] bool anything_waits() const;
   void answer(Batch& batch, uint64_t generation);
@@ -83,6 +94,8 @@ class Changes {
   std::function<void()> committed_ = [] {};
 
   std::vector<std::shared_ptr<Ticket>> waiting_;
+  std::shared_ptr<Handover> handover_;  // that waits to be published
+  bool handing_over_ = false;
   std::shared_ptr<const KernelState> kernel_;
   KernelParts kernel_parts_;
   bool reclaim_ = false;

@@ -163,7 +163,7 @@ std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions&
   static constexpr Step steps[] = {
       &Daemon::take_run_directory, &Daemon::choose_cores,    &Daemon::make_region,
       &Daemon::open_ports,         &Daemon::configure_twins, &Daemon::publish_first_snapshot,
-      &Daemon::start_workers,      &Daemon::listen,
+      &Daemon::start_workers,      &Daemon::start_vrrp,      &Daemon::listen,
   };
   for (const Step step : steps) {
     if (auto done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
@@ -287,7 +287,8 @@ Daemon::Done Daemon::publish_first_snapshot() {
   };
   describe_surroundings();
   changes_ = std::make_unique<Changes>(loop_, pool_, *state_);
-  const auto published = changes_->publish_first(config_, warnings_, mirror_->state());
+  const auto published = changes_->publish_first(config_, warnings_, mirror_->state(),
+                                                 ownership_at_start(config_.vrrp));
   if (!published) return std::unexpected(published.error());
   return {};
 }
@@ -343,6 +344,7 @@ void Daemon::describe_surroundings() {
 // A new snapshot is out: what the kernel has to keep for it may have changed.
 void Daemon::committed() {
   if (feed_) feed_->refresh();
+  follow_vrrp();
   const config::Config& config = *state_->config;
   Log::get().set_level(log_level(config.daemon.log_level));
   if (config.ports == config_.ports) return;
@@ -406,6 +408,7 @@ void Daemon::run_loop() {
 void Daemon::stop() {
   // A second SIGTERM changes nothing; a second SIGINT ends the process at once.
   signals_.remove(SIGINT);
+  leave_vrrp();
   server_.reset();
   feed_.reset();
   const auto deadline = std::chrono::steady_clock::now() + stop_patience;

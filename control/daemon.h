@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@
 #include "control/region_memory.h"
 #include "control/run_directory.h"
 #include "control/state.h"
+#include "control/vrrp/vrrp_manager.h"
 #include "control/worker_set.h"
 
 namespace headgate::control {
@@ -39,6 +41,9 @@ struct DaemonOptions {
 
 // What `options` says, put into a configuration from a file.
 void override_config(const DaemonOptions& options, config::Config& config);
+
+// Of addresses of virtual routers, before any of these is master.
+[[nodiscard]] Ownership ownership_at_start(const config::Vrrp& vrrp);
 
 class Daemon {
  public:
@@ -64,6 +69,7 @@ class Daemon {
   [[nodiscard]] Done configure_twins();
   [[nodiscard]] Done publish_first_snapshot();
   [[nodiscard]] Done start_workers();
+  [[nodiscard]] Done start_vrrp();
   [[nodiscard]] Done listen();
 
   void leave_cores_to_workers(const std::vector<uint16_t>& usable);
@@ -74,6 +80,14 @@ class Daemon {
   [[nodiscard]] boost::asio::awaitable<void> reload_after_signal();
   void run_loop();
   void stop();
+
+  // daemon_vrrp.cpp
+  [[nodiscard]] VrrpEnvironment vrrp_environment();
+  [[nodiscard]] boost::asio::awaitable<void> take_ownership(VrrpOwnership ownership,
+                                                            std::function<void()> visible);
+  void follow_vrrp();
+  [[nodiscard]] boost::asio::awaitable<void> follow_vrrp_config();
+  void leave_vrrp();
 
   DaemonOptions options_;
   config::Config config_;  // as it was at the start; its ports as the twins were set up last
@@ -94,6 +108,9 @@ class Daemon {
   std::unique_ptr<Changes> changes_;
   std::unique_ptr<WorkerSet> workers_;
   std::unique_ptr<KernelFeed> feed_;
+  std::unique_ptr<VrrpManager> vrrp_;
+  std::shared_ptr<const config::Config> vrrp_config_;  // that vrrp_ works by
+  bool vrrp_follows_ = false;                          // a newer one is being looked at
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<CliServer> server_;
   // From the first moment: what comes during the start is answered at its end.

@@ -140,12 +140,12 @@ void IdentityTable::remove_service(uint32_t service_id) {
   edit_service(service_id).state = IdState::removed;
 }
 
-void IdentityTable::remove_backend(uint32_t index, uint64_t generation) {
+void IdentityTable::remove_backend(uint32_t index) {
   BackendIdentity& backend = edit_backend(index);
   assert(backend.state == IdState::used);
   backend.state = IdState::removed;
   backend.disabled = false;
-  backend.removed_generation = generation;
+  backend.removed_generation = generation_to_come;
 }
 
 void IdentityTable::release_backend(uint32_t index) {
@@ -165,7 +165,9 @@ void IdentityTable::release_service(uint32_t service_id) {
   services_going_.push_back(service_id);
 }
 
-void IdentityTable::commit(uint64_t generation) {
+void IdentityTable::commit(uint64_t generation, std::span<const uint32_t> removed) {
+  for (const uint32_t index : removed)
+    backends_[index].removed_generation = generation;
   for (const uint32_t id : services_going_)
     released_services_.push_back({generation, id});
   for (const uint32_t index : backends_going_)

@@ -19,6 +19,7 @@
 #include <deque>
 #include <expected>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct ServiceIdentity {
   config::ServiceKey key;
   uint32_t backends = 0;  // used or removed
 };
+
+inline constexpr uint64_t generation_to_come = UINT64_MAX;  // known at the commit
 
 struct BackendIdentity {
   IdState state = IdState::free;
@@ -78,7 +81,7 @@ class IdentityTable {
   // For changes of the fields that are not part of the life cycle.
   [[nodiscard]] BackendIdentity& edit_backend(uint32_t index);
   void remove_service(uint32_t service_id);
-  void remove_backend(uint32_t index, uint64_t generation);
+  void remove_backend(uint32_t index);
   // Takes a removed backend, and a removed service without backends, off the snapshot.
   void release_backend(uint32_t index);
   void release_service(uint32_t service_id);
@@ -89,8 +92,8 @@ class IdentityTable {
   [[nodiscard]] const std::vector<uint32_t>& new_backends() const { return new_backends_; }
 
   // What was released since the last commit() may be used again once all readers have left the
-  // generations before `generation`.
-  void commit(uint64_t generation);
+  // generations before `generation`, the first without what was `removed`.
+  void commit(uint64_t generation, std::span<const uint32_t> removed = {});
   void rollback();
   // Frees what was released by generations up to this one.
   void free_released(uint64_t visible_generation);

@@ -12,6 +12,7 @@
 #include "control/edits.h"
 #include "control/log.h"
 #include "control/offload.h"
+#include "control/vrrp/programs.h"
 
 namespace headgate::control {
 
@@ -32,7 +33,16 @@ std::expected<config::Reading, std::vector<config::Error>> read(const std::strin
     error.message = "is no ordinary file; the daemon reads no pipes and no devices";
     return std::unexpected(std::vector{error});
   }
-  return config::read_file(path);
+  auto reading = config::read_file(path);
+  if (!reading) return reading;
+  // Names of users are part of what a reload must not get wrong.
+  if (const auto programs = VrrpPrograms::prepare(reading->config.vrrp); !programs) {
+    config::Error error;
+    error.file = path;
+    error.message = programs.error().text;
+    return std::unexpected(std::vector{error});
+  }
+  return reading;
 }
 
 // A line each; of very many, which a wrong file can have, the first ones.

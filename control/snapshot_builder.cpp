@@ -83,7 +83,6 @@ void SnapshotChange::merge(SnapshotChange later) {
   append(drains, later.drains);
   if (later.kernel != nullptr) kernel = later.kernel;
   kernel_parts |= later.kernel_parts;
-  if (later.inactive_addresses) inactive_addresses = std::move(later.inactive_addresses);
   reclaim |= later.reclaim;
   now = later.now;
 }
@@ -106,7 +105,10 @@ size_t PreparedSnapshot::new_blocks() const {
 
 SnapshotBuilder::SnapshotBuilder(BlockArena& arena, SnapshotStore& store, CounterView& counters,
                                  std::vector<dataplane::Interface> interfaces)
-    : arena_(arena), store_(store), counters_(counters) {
+    : arena_(arena),
+      store_(store),
+      counters_(counters),
+      published_(arena, store, interfaces.size()) {
   const dataplane::RegionLimits& limits = dataplane::header_of(arena.region()).limits;
   model_ = std::make_unique<SnapshotModel>(arena, limits.workers, limits.max_services,
                                            limits.max_backends, std::move(interfaces));
@@ -143,11 +145,6 @@ std::expected<void, Error> SnapshotBuilder::put_all(SnapshotDraft& draft,
     draft.marks.next_hops = true;
     if (auto done = put_ports(draft); !done) return done;
     if (auto done = put_interfaces(draft); !done) return done;
-  }
-  if (change.inactive_addresses) {
-    draft.new_inactive = *change.inactive_addresses;
-    std::ranges::sort(*draft.new_inactive);
-    draft.marks.addresses = true;
   }
   if (change.kernel != nullptr && change.kernel_parts.any()) {
     if (auto done = put_network(draft, *change.kernel, change.kernel_parts); !done) return done;
@@ -194,7 +191,7 @@ std::expected<void, Error> SnapshotBuilder::put_config(SnapshotDraft& draft,
 
 uint64_t SnapshotBuilder::commit(PreparedSnapshot prepared) {
   SnapshotDraft& draft = *prepared.draft_;
-  assert(&draft.model == model_.get() && draft.generation == model_->generation + 1);
+  assert(&draft.model == model_.get() && draft.based_on == model_->generation);
   // Before anyone can count for their new owners.
   for (const uint32_t id : model_->identity.new_services()) {
     counters_.zero_service(id);
@@ -203,16 +200,17 @@ uint64_t SnapshotBuilder::commit(PreparedSnapshot prepared) {
   }
   for (const uint32_t index : model_->identity.new_backends())
     counters_.zero_backend(index);
-  reclaimer_.watch(draft.removed_backends, draft.generation);
-  std::vector<Block> retired = draft.commit();
-  if (draft.differs) {
-    const Block root = model_->parts[static_cast<size_t>(Part::root)];
-    const uint64_t generation = store_.publish({root.offset}, std::move(retired));
-    assert(generation == model_->generation);
-    (void)generation;
-  }
+  // Changes of ownership may have been published since it was prepared.
+  const uint64_t generation = store_.generation() + 1;
+  reclaimer_.watch(draft.removed_backends, generation);
+  std::vector<Block> retired = draft.commit(generation);
+  if (draft.differs) published_.adopt(draft.root_block, std::move(retired));
   model_->identity.free_released(store_.passed_generation());
-  return model_->generation;
+  return store_.generation();
+}
+
+std::expected<uint64_t, Error> SnapshotBuilder::set_ownership(Ownership ownership) {
+  return published_.set(std::move(ownership));
 }
 
 std::expected<uint64_t, Error> SnapshotBuilder::apply(const SnapshotChange& change) {

@@ -11,7 +11,8 @@
 // maglev_tables(), fill() and prepare() may run on a helper thread; commit() is short and belongs
 // to the control thread, as everything else here. One call at a time, whichever the thread, and
 // nothing but MaglevTables::fill() while a PreparedSnapshot is at hand: changes that arrive
-// meanwhile are merged into one and wait. SnapshotStore::poll() may be called at any time.
+// meanwhile are merged into one and wait. The control thread may call SnapshotStore::poll() and
+// set_ownership() at any time: who is master of an address does not wait for a reload.
 //
 // prepare() that fails, and a PreparedSnapshot that is dropped, leave everything as it was. Between
 // maglev_tables() and prepare() other changes may be committed: a table that does not fit any more
@@ -31,6 +32,8 @@
 #include "control/kernel_state.h"
 #include "control/maglev_tables.h"
 #include "control/next_hop_table.h"
+#include "control/ownership.h"
+#include "control/published_root.h"
 #include "control/reclaimer.h"
 #include "control/snapshot_store.h"
 #include "dataplane/limits.h"
@@ -58,9 +61,7 @@ struct SnapshotChange {
   std::vector<Drain> drains;                 // their services are looked at as well
   const KernelState* kernel = nullptr;
   KernelParts kernel_parts;  // what differs in `kernel` from last time
-  // VIPs and local addresses that are not to be answered for (another router is master).
-  std::optional<std::vector<net::IpAddress>> inactive_addresses;
-  bool reclaim = false;  // gives back the ids that reclaimable() found
+  bool reclaim = false;      // gives back the ids that reclaimable() found
   dataplane::Tick now = 0;
 
   // Adds what `later` asks for; its pointers win where it has them.
@@ -101,6 +102,12 @@ class SnapshotBuilder {
   // Publishes; returns the generation that holds the change: see SnapshotStore::visible().
   uint64_t commit(PreparedSnapshot prepared);
 
+  // Which addresses other routers are master of, and the virtual MACs that are ours. Publishes;
+  // returns the generation that says so (before the first snapshot: it will). What is set counts
+  // until the next call, whatever else is committed.
+  [[nodiscard]] std::expected<uint64_t, Error> set_ownership(Ownership ownership);
+  [[nodiscard]] const Ownership& ownership() const { return published_.ownership(); }
+
   // prepare() and commit() in one, for small changes and tests.
   [[nodiscard]] std::expected<uint64_t, Error> apply(const SnapshotChange& change);
 
@@ -129,6 +136,7 @@ class SnapshotBuilder {
   SnapshotStore& store_;
   CounterView& counters_;
   std::unique_ptr<SnapshotModel> model_;
+  PublishedRoot published_;
   Reclaimer reclaimer_;
 };
 

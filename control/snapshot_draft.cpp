@@ -42,14 +42,6 @@ class AddressTable {
     slot.address = address;
     slot.flags |= flags;
   }
-  // Answered by the workers: what is ours, not the kernel's, and not another router's now.
-  void activate(const net::IpAddress& address, const SnapshotDraft& draft) {
-    if (address.family == net::Family::none || draft.network().is_host_address(address) ||
-        std::ranges::binary_search(draft.inactive(), address)) {
-      return;
-    }
-    find(address).flags |= dataplane::address_active;
-  }
 
  private:
   dataplane::AddressSlot& find(const net::IpAddress& address) {
@@ -193,17 +185,13 @@ std::expected<void, Error> SnapshotDraft::place_addresses() {
   });
   std::vector<dataplane::AddressSlot> slots = make_slots(entries, dataplane::AddressSlot{});
   AddressTable table(slots);
-  const auto add_ours = [&](const net::IpAddress& address, dataplane::AddressFlag flag) {
-    table.add(address, flag);
-    table.activate(address, *this);
-  };
   for_each_service_state(*this, [&](uint32_t, const ServiceState& state) {
-    add_ours(state.key.address, dataplane::address_vip);
+    table.add(state.key.address, dataplane::address_vip);
     for (const auto& local : state.local_addresses)
-      add_ours(local, dataplane::address_local);
+      table.add(local, dataplane::address_local);
   });
   for (const auto& local : shared)
-    add_ours(local, dataplane::address_local);
+    table.add(local, dataplane::address_local);
   for (const auto& address : host)
     table.add(address, dataplane::address_host);
   for (uint32_t index = 0; index < model.identity.backend_end(); ++index) {
@@ -235,13 +223,13 @@ std::expected<void, Error> SnapshotDraft::place_root() {
   differs = model.generation == 0 || !blocks.empty() ||
             std::memcmp(&root, &model.root, sizeof(root)) != 0;
   if (!differs) return {};
-  root.generation = generation;
-  return blocks.put(part(Part::root), std::as_bytes(std::span(&root, 1)));
+  return blocks.put(root_block, std::as_bytes(std::span(&root, 1)));
 }
 
-std::vector<Block> SnapshotDraft::commit() {
+std::vector<Block> SnapshotDraft::commit(uint64_t generation) {
   if (differs) model.generation = generation;
   model.root = root;
+  model.root.generation = model.generation;
   model.parts = parts;
   model.chunks = std::move(chunks);
   if (model.services.size() < model.identity.service_end()) {
@@ -250,11 +238,10 @@ std::vector<Block> SnapshotDraft::commit() {
   for (auto& [id, state] : services)
     model.services[id] = std::move(state);
   if (new_network) model.network = std::move(*new_network);
-  if (new_inactive) model.inactive = std::move(*new_inactive);
   if (new_forwarding) model.forwarding = std::move(*new_forwarding);
   if (new_wanted) model.wanted = std::move(*new_wanted);
   if (new_known_rows) model.known_rows = std::move(*new_known_rows);
-  model.identity.commit(generation);
+  model.identity.commit(generation, removed_backends);
   model.next_hops.commit();
   committed = true;
   return blocks.commit();

@@ -41,7 +41,6 @@ struct ServiceState {
 
 // Blocks of which there is one each.
 enum class Part : uint8_t {
-  root,
   service_slots,
   address_slots,
   chunk_list,
@@ -70,8 +69,8 @@ struct SnapshotModel {
 
   BlockArena& arena;
   uint32_t workers;
-  uint64_t generation = 0;
-  dataplane::SnapshotRoot root{};
+  uint64_t generation = 0;         // that published it; ownership may have been changed since
+  dataplane::SnapshotRoot root{};  // without ownership: see published_root.h
   Parts parts{};
   std::vector<Block> chunks;  // by chunk number
   IdentityTable identity;
@@ -79,7 +78,6 @@ struct SnapshotModel {
   NetworkView network;
   NextHopTable next_hops;
   std::vector<bool> known_rows;  // next hops whose neighbour the kernel knows; may be shorter
-  std::vector<net::IpAddress> inactive;  // sorted
   config::Forwarding forwarding;
   std::vector<WantedNeighbour> wanted;
 };
@@ -95,7 +93,7 @@ struct DraftMarks {
 struct SnapshotDraft {
   explicit SnapshotDraft(SnapshotModel& running)
       : model(running),
-        generation(running.generation + 1),
+        based_on(running.generation),
         blocks(running.arena),
         root(running.root),
         parts(running.parts),
@@ -105,10 +103,11 @@ struct SnapshotDraft {
   SnapshotDraft& operator=(const SnapshotDraft&) = delete;
 
   SnapshotModel& model;
-  uint64_t generation;
+  uint64_t based_on;  // the model's generation; its own is known at the commit
   dataplane::Tick now = 0;
   BlockTransaction blocks;
   dataplane::SnapshotRoot root;
+  Block root_block;  // what commit() has to publish, where something differs
   Parts parts;
   std::vector<Block> chunks;
   DraftMarks marks;
@@ -120,7 +119,6 @@ struct SnapshotDraft {
   std::unordered_map<uint32_t, ServiceState> services;  // those that differ, by id
   std::unordered_map<uint32_t, std::unique_ptr<dataplane::BackendChunk>> rows;  // by chunk
   std::optional<NetworkView> new_network;
-  std::optional<std::vector<net::IpAddress>> new_inactive;
   std::optional<config::Forwarding> new_forwarding;
   std::optional<std::vector<WantedNeighbour>> new_wanted;
   std::optional<std::vector<bool>> new_known_rows;
@@ -128,9 +126,6 @@ struct SnapshotDraft {
   [[nodiscard]] Block& part(Part which) { return parts[static_cast<size_t>(which)]; }
   [[nodiscard]] const NetworkView& network() const {
     return new_network ? *new_network : model.network;
-  }
-  [[nodiscard]] const std::vector<net::IpAddress>& inactive() const {
-    return new_inactive ? *new_inactive : model.inactive;
   }
   [[nodiscard]] const config::Forwarding& forwarding() const {
     return new_forwarding ? *new_forwarding : model.forwarding;
@@ -150,8 +145,8 @@ struct SnapshotDraft {
 
   // Puts all that became necessary into blocks, the root last.
   [[nodiscard]] std::expected<void, Error> place();
-  // Makes it the model. Returns the blocks that it replaced.
-  [[nodiscard]] std::vector<Block> commit();
+  // Makes it the model, of this generation. Returns the blocks that it replaced.
+  [[nodiscard]] std::vector<Block> commit(uint64_t generation);
 
  private:
   [[nodiscard]] std::expected<void, Error> place_rows();

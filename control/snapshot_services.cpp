@@ -188,7 +188,7 @@ void ServiceStage::set_row(uint32_t index, const BackendRow& row) {
 void ServiceStage::remove_backend(uint32_t index, const ServiceState& state) {
   IdentityTable& identity = draft_.model.identity;
   const BackendIdentity before = identity.backend(index);
-  identity.remove_backend(index, draft_.generation);
+  identity.remove_backend(index);
   draft_.removed_backends.push_back(index);
   if (before.disabled) return;  // its row is flagged already, and its deadline runs
   const auto drain = before.drain_deadline_s ? before.drain_deadline_s : state.drain_deadline_s;

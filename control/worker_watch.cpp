@@ -14,9 +14,9 @@ constexpr std::chrono::milliseconds longest_step{500};
 
 std::string WorkerWatch::sample(const std::vector<uint64_t>& polls,
                                 const std::vector<uint16_t>& cores, Time now) {
-  const auto step = last_ == Time{} ? std::chrono::steady_clock::duration{}
-                                    : std::min<std::chrono::steady_clock::duration>(
-                                          now - last_, longest_step);
+  const auto step = last_ == Time{}
+                        ? std::chrono::steady_clock::duration{}
+                        : std::min<std::chrono::steady_clock::duration>(now - last_, longest_step);
   last_ = now;
   seen_.resize(polls.size());
   std::string trouble;

@@ -52,6 +52,19 @@ bool is_our_address(uint8_t flags) noexcept {
   return (flags & (address_vip | address_local | address_host)) != 0;
 }
 
+// A VIP or local address of ours that another router is master of. Packets of connections that are
+// in the table never come here, so they are forwarded all the same.
+bool is_inactive(const Worker& worker, const net::IpAddress& address, uint8_t flags) noexcept {
+  return (flags & (address_vip | address_local)) != 0 &&
+         dataplane::is_inactive(worker.region, *worker.root, address);
+}
+
+// No packet from outside has such a source, unless another router is master of the address: then
+// that router itself may talk to us from it.
+bool is_own_source(const Worker& worker, const net::IpAddress& source, uint8_t flags) noexcept {
+  return is_our_address(flags) && !is_inactive(worker, source, flags);
+}
+
 // LVS leaves this to the director's own stack, which resets TCP and reports the rest. Nobody
 // answers SCTP, which LVS balances, and an IPv6 packet without contents (RFC 8200 section 4.7).
 void no_service(Worker& worker, Packet& packet) noexcept {
@@ -100,12 +113,15 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
     return drop(worker, packet.mbuf, Verdict::drop_icmp_checksum);
   }
   const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
+  if (is_inactive(worker, packet.destination(), flags)) {
+    return drop(worker, packet.mbuf, Verdict::drop_vip_inactive);
+  }
   if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
   // Here errors about packets of connections will be translated (RFC 5508); until then they end.
   if (is_icmp_error(packet)) return drop(worker, packet.mbuf, Verdict::drop_icmp_error);
   if (!is_our_address(flags)) return not_ours(worker, packet, source_flags);
   const uint8_t request = packet.is_v4() ? net::icmp4_echo_request : net::icmp6_echo_request;
-  if (type == request && (flags & address_active) != 0) return answer_echo(worker, packet);
+  if (type == request) return answer_echo(worker, packet);
   drop(worker, packet.mbuf, Verdict::drop_no_service);
 }
 
@@ -113,10 +129,13 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
 
 void forward_unknown(Worker& worker, Packet& packet) noexcept {
   const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
-  if (is_our_address(source_flags)) {
+  if (is_own_source(worker, packet.source(), source_flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_own_source);
   }
   const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
+  if (is_inactive(worker, packet.destination(), flags)) {
+    return drop(worker, packet.mbuf, Verdict::drop_vip_inactive);
+  }
   if ((flags & address_vip) != 0) {
     const ServiceBlock* service = find_service(worker.region, *worker.root, packet.destination(),
                                                packet.protocol, packet.destination_port());
@@ -136,11 +155,14 @@ void forward_unknown(Worker& worker, Packet& packet) noexcept {
 
 void forward_other(Worker& worker, Packet& packet, FrameKind kind) noexcept {
   const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
-  if (is_our_address(source_flags)) {
+  if (is_own_source(worker, packet.source(), source_flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_own_source);
   }
   if (kind == FrameKind::icmp) return forward_icmp(worker, packet, source_flags);
   const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
+  if (is_inactive(worker, packet.destination(), flags)) {
+    return drop(worker, packet.mbuf, Verdict::drop_vip_inactive);
+  }
   if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
   // Here fragments will follow the verdict of their first one.
   if (kind == FrameKind::fragment) {

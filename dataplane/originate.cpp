@@ -16,8 +16,37 @@ constexpr net::MacAddress all_nodes_mac{{0x33, 0x33, 0, 0, 0, 1}};
 constexpr uint16_t icmp4_error_limit = 576;
 constexpr uint16_t icmp6_error_limit = 1280;
 
-bool answers_for(const Worker& worker, const net::IpAddress& address) noexcept {
-  return (find_address(worker.region, *worker.root, address) & address_active) != 0;
+// What a question for an address's MAC gets.
+enum class Question : uint8_t {
+  ours,
+  kernels,  // no VIP or local address of ours: the twin's, if anybody's
+  // Another router is master, yet the twin holds the address: two answers would be one too many.
+  withheld,
+};
+
+Question question_about(const Worker& worker, const net::IpAddress& address) noexcept {
+  const uint8_t flags = find_address(worker.region, *worker.root, address);
+  if ((flags & (address_vip | address_local)) == 0) return Question::kernels;
+  if (!is_inactive(worker.region, *worker.root, address)) return Question::ours;
+  return (flags & address_host) != 0 ? Question::withheld : Question::kernels;
+}
+
+void leave_question(Worker& worker, Packet& packet, Question question) noexcept {
+  if (question == Question::withheld) {
+    return drop(worker, packet.mbuf, Verdict::drop_vip_inactive);
+  }
+  to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
+}
+
+// The MAC of an address of ours as a question on this interface is answered: the virtual router's
+// where it has one (RFC 9568 sections 8.1.2 and 8.2.2).
+net::MacAddress mac_of(const Worker& worker, const net::IpAddress& address,
+                       uint16_t interface) noexcept {
+  const OwnershipSlot* slot = find_ownership(worker.region, *worker.root, address);
+  if (slot != nullptr && slot->vrid != 0 && slot->interface == interface) {
+    return net::virtual_mac(address.family, slot->vrid);
+  }
+  return worker.interface(interface).mac;
 }
 
 bool may_answer(Worker& worker) noexcept {
@@ -181,17 +210,17 @@ void answer_arp(Worker& worker, Packet& packet) noexcept {
   auto* frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   auto& ethernet = *reinterpret_cast<net::EthernetHeader*>(frame);
   auto& arp = *reinterpret_cast<net::ArpHeader*>(frame + packet.l2_length);
-  if (!is_arp_question(arp) || !answers_for(worker, arp.target_ip)) {
-    return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
-  }
+  const Question question =
+      is_arp_question(arp) ? question_about(worker, arp.target_ip) : Question::kernels;
+  if (question != Question::ours) return leave_question(worker, packet, question);
   if (!may_answer(worker)) return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
   // Whatever followed the request is not sent back.
   const auto length = static_cast<uint16_t>(packet.l2_length + sizeof(net::ArpHeader));
   if (rte_pktmbuf_trim(packet.mbuf, static_cast<uint16_t>(packet.mbuf->pkt_len - length)) != 0) {
     return drop(worker, packet.mbuf, Verdict::drop_malformed);
   }
-  const net::MacAddress mac = worker.interface(packet.interface).mac;
   const net::Ipv4Address asked_for = arp.target_ip;
+  const net::MacAddress mac = mac_of(worker, asked_for, packet.interface);
   ethernet.destination = arp.sender_mac;
   ethernet.source = mac;
   arp.operation = net::be16::from_host(net::arp_reply);
@@ -240,9 +269,9 @@ void answer_solicitation(Worker& worker, Packet& packet) noexcept {
   }
   auto& message = *reinterpret_cast<net::NeighbourMessage*>(packet.l4 + sizeof(net::IcmpHeader));
   const net::Ipv6Address target = message.target;
-  if (!is_valid_solicitation(packet) || !answers_for(worker, target)) {
-    return to_twin(worker, packet.mbuf, TwinClass::control, Verdict::twin_control);
-  }
+  const Question question =
+      is_valid_solicitation(packet) ? question_about(worker, target) : Question::kernels;
+  if (question != Question::ours) return leave_question(worker, packet, question);
   if (!may_answer(worker)) return drop(worker, packet.mbuf, Verdict::drop_rate_limited);
 
   // The advertisement: our MAC as its only option, override flag, and solicited flag (section 4.4).
@@ -254,7 +283,7 @@ void answer_solicitation(Worker& worker, Packet& packet) noexcept {
   const auto l4_offset = static_cast<uint16_t>(packet.l2_length + sizeof(net::Ipv6Header));
   const bool nobody = is_unspecified(packet.source());
   const net::Ipv6Address asker = nobody ? all_nodes : packet.source().v6();
-  const net::MacAddress mac = worker.interface(packet.interface).mac;
+  const net::MacAddress mac = mac_of(worker, target, packet.interface);
   rte_mbuf* mbuf = packet.mbuf;
   const auto frame_length = static_cast<uint16_t>(l4_offset + length);
   if (mbuf->nb_segs != 1 || mbuf->data_off + frame_length > mbuf->buf_len) {

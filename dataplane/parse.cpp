@@ -200,6 +200,19 @@ uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port
   return region.element(entry.vlan_interfaces, vlan);
 }
 
+bool take_virtual_mac(RegionView region, const SnapshotRoot& root, uint16_t interface,
+                      net::EthernetHeader& ethernet) noexcept {
+  const net::MacAddress mac = ethernet.destination;
+  const net::Family family = mac.bytes[4] == 1 ? net::Family::ipv4 : net::Family::ipv6;
+  const uint8_t vrid = mac.bytes[5];
+  if (mac != net::virtual_mac(family, vrid) || interface >= root.virtual_macs.count ||
+      !region.element(root.virtual_macs, interface).has(family, vrid)) {
+    return false;
+  }
+  ethernet.destination = region.element(root.interfaces, interface).mac;
+  return true;
+}
+
 ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf, uint16_t port,
                         Packet& packet) noexcept {
   packet.mbuf = mbuf;
@@ -210,7 +223,7 @@ ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* m
   const uint32_t contiguous = mbuf->data_len;
   if (contiguous < sizeof(EthernetHeader)) return dropped(Verdict::drop_truncated);
   auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(frame);
+  auto& ethernet = *reinterpret_cast<EthernetHeader*>(frame);
   uint16_t type = ethernet.type.host();
   uint16_t vlan = 0;
   if (type == net::ethertype_vlan) {
@@ -224,7 +237,9 @@ ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* m
   }
   packet.interface = interface_of(region, root, port, vlan);
   if (packet.interface == none16) return found(FrameKind::twin_other);
-  const bool for_us = ethernet.destination == region.element(root.interfaces, packet.interface).mac;
+  const bool for_us =
+      ethernet.destination == region.element(root.interfaces, packet.interface).mac ||
+      take_virtual_mac(region, root, packet.interface, ethernet);
   if (!for_us && !ethernet.destination.is_multicast()) return dropped(Verdict::drop_not_for_us);
   if (type == net::ethertype_arp) return found(FrameKind::arp);
   if (type != net::ethertype_ipv4 && type != net::ethertype_ipv6) {

@@ -18,4 +18,10 @@ namespace headgate::dataplane {
 [[nodiscard]] uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
                                     uint16_t vlan) noexcept;
 
+// A frame for a virtual router's MAC (RFC 9568 section 7.3) that is ours on this interface gets the
+// interface's own in its place and is ours like any other from then on: the twin, whose MAC that
+// is, takes no other. False: it is for nobody here, and as it was.
+[[nodiscard]] bool take_virtual_mac(RegionView region, const SnapshotRoot& root, uint16_t interface,
+                                    net::EthernetHeader& ethernet) noexcept;
+
 }  // namespace headgate::dataplane

@@ -44,8 +44,23 @@ void make_key(Packet& packet) noexcept {
   }
 }
 
+// An ordinary frame but for its MAC, which is a virtual router's of ours.
+bool parse_plain_virtual(const Worker& worker, const Ingress& ingress, rte_mbuf* frame,
+                         Packet& packet) noexcept {
+  if (worker.root->virtual_macs.count == 0 || ingress.interface == none16 ||
+      frame->data_len < sizeof(net::EthernetHeader)) {
+    return false;
+  }
+  auto& ethernet = *rte_pktmbuf_mtod(frame, net::EthernetHeader*);
+  // A tagged one is of another interface.
+  if (ethernet.type.host() == net::ethertype_vlan) return false;
+  return take_virtual_mac(worker.region, *worker.root, ingress.interface, ethernet) &&
+         parse_plain(ingress, frame, packet);
+}
+
 // Whether the frame is a flow's; ends it otherwise.
 bool parse_any(Worker& worker, const Ingress& ingress, rte_mbuf* frame, Packet& packet) noexcept {
+  if (parse_plain_virtual(worker, ingress, frame, packet)) return true;
   const ParseResult result = parse_frame(worker.region, *worker.root, frame, ingress.port, packet);
   if (result.kind != FrameKind::flow) {
     finish_other(worker, packet, result);

@@ -6,7 +6,9 @@
 //                  ├─ next hops          NextHop rows: what to write into the Ethernet header
 //                  ├─ neighbour slots    (interface, address) -> next hop
 //                  ├─ routes             range of addresses -> Route, the longest prefix there
-//                  └─ interfaces         ports and their VLAN sub-ports
+//                  ├─ interfaces         ports and their VLAN sub-ports
+//                  ├─ ownership slots    what virtual routers (VRRP) say of an address
+//                  └─ virtual MACs       those that are ours, by interface
 //
 // Control builds new blocks for what changed and shares the others, then publishes the root with
 // one release store; a worker loads it once per burst (acquire) and sees that one generation
@@ -204,17 +206,43 @@ struct RouteTable {
 
 // ---- addresses ---------------------------------------------------------------------------------
 
+// Workers answer ARP, ND and, unless the twin holds it, echo for VIPs and local addresses, but not
+// while another router is master of them: see OwnershipSlot.
 enum AddressFlag : uint8_t {
-  address_vip = 1U << 0,     // has services; answered by the workers when active
-  address_local = 1U << 1,   // a FULLNAT source of ours
-  address_host = 1U << 2,    // held by the kernel's twin
-  address_active = 1U << 3,  // workers answer ARP, ND and echo for it (VIPs and local addresses)
-  address_backend =
-      1U << 4,  // a backend's: what it sends to the host is told apart (health checks)
+  address_vip = 1U << 0,    // has services
+  address_local = 1U << 1,  // a FULLNAT source of ours
+  address_host = 1U << 2,   // held by the kernel's twin
+  // A backend's: what it sends to the host is told apart (health checks).
+  address_backend = 1U << 3,
 };
 struct AddressSlot {  // open addressing from address_hash(); family none: the probe ends here
   net::IpAddress address;
   uint8_t flags;  // AddressFlag
+};
+
+// ---- ownership (VRRP) --------------------------------------------------------------------------
+
+// Addresses of which there is something to say; the table is empty on a box without VRRP. It and
+// `virtual_macs` are no part of what a reload builds: a change of mastership replaces them alone,
+// beside whatever is being built.
+struct OwnershipSlot {  // open addressing from address_hash(); family none: the probe ends here
+  net::IpAddress address;
+  uint8_t inactive;  // 1: another router is master
+  // Of the virtual router whose MAC is said in answers to questions on `interface`; 0: none.
+  uint8_t vrid;
+  uint8_t reserved;
+  uint16_t interface;
+};
+
+// VRIDs whose virtual MAC (RFC 9568 section 7.3) is ours on one interface, a bit each.
+struct VirtualMacs {
+  std::array<uint64_t, 4> ipv4;
+  std::array<uint64_t, 4> ipv6;
+
+  [[nodiscard]] bool has(net::Family family, uint8_t vrid) const noexcept {
+    const auto& bits = family == net::Family::ipv4 ? ipv4 : ipv6;
+    return (bits[vrid / 64] >> (vrid % 64) & 1) != 0;
+  }
 };
 
 // ---- settings ----------------------------------------------------------------------------------
@@ -256,6 +284,8 @@ struct SnapshotRoot {
   OffsetArray<Interface> interfaces;
   OffsetArray<PortEntry> ports;  // by DPDK port id
   OffsetArray<uint32_t> reserved_acls;
+  OffsetArray<OwnershipSlot> ownership_slots;  // a power of two, or empty
+  OffsetArray<VirtualMacs> virtual_macs;       // by interface, or empty
   // Differs whenever connections are to end, or to end sooner, that may send nothing more: a
   // backend got a deadline or `backend_expire`, a time-out became shorter.
   uint32_t sweep_serial;
@@ -328,6 +358,26 @@ static_assert(std::is_trivially_copyable_v<ServiceBlock>);
     if (slot.address == address) return slot.flags;
   }
   return 0;
+}
+
+// What virtual routers say of an address, or null.
+[[nodiscard]] inline const OwnershipSlot* find_ownership(RegionView region,
+                                                         const SnapshotRoot& root,
+                                                         const net::IpAddress& address) noexcept {
+  const uint32_t count = root.ownership_slots.count;
+  if (count == 0) return nullptr;
+  const uint32_t hash = address_hash(address);
+  for (uint32_t i = 0; i < count; ++i) {
+    const OwnershipSlot& slot = region.element(root.ownership_slots, (hash + i) & (count - 1));
+    if (slot.address.family == net::Family::none) return nullptr;
+    if (slot.address == address) return &slot;
+  }
+  return nullptr;
+}
+[[nodiscard]] inline bool is_inactive(RegionView region, const SnapshotRoot& root,
+                                      const net::IpAddress& address) noexcept {
+  const OwnershipSlot* slot = find_ownership(region, root, address);
+  return slot != nullptr && slot->inactive != 0;
 }
 
 // The row of a backend, or null when the id is of an earlier generation.

@@ -11,7 +11,8 @@ namespace headgate::control {
 
 using std::chrono::nanoseconds;
 
-LatenessProbe::LatenessProbe() : schedstat_(open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)) {
+LatenessProbe::LatenessProbe()
+    : schedstat_(open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)) {
   now_ = sample();
   last_ = now_;
 }
@@ -28,8 +29,7 @@ void LatenessProbe::mark() {
 // The file's line: time on a processor, time on a run queue, both in nanoseconds, and a count.
 LatenessProbe::Sample LatenessProbe::sample() const {
   std::array<char, 128> text{};
-  const ssize_t length =
-      schedstat_ < 0 ? 0 : pread(schedstat_, text.data(), text.size() - 1, 0);
+  const ssize_t length = schedstat_ < 0 ? 0 : pread(schedstat_, text.data(), text.size() - 1, 0);
   if (length <= 0) return {};
   int64_t worked = 0;
   int64_t waited = 0;

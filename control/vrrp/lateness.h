@@ -1,5 +1,5 @@
-// Why a thread was late: because it worked, because it waited for a processor, or because it (or the
-// whole machine) stood still. By the kernel's account of its time, read while it was on time.
+// Why a thread was late: because it worked, because it waited for a processor, or because it (or
+// the whole machine) stood still. By the kernel's account of its time, read while it was on time.
 #pragma once
 
 #include <chrono>

@@ -26,7 +26,8 @@ vrrp::AnnounceSettings announce_settings(const config::VrrpGratuitous& gratuitou
       .refresh_repeat = static_cast<uint16_t>(gratuitous.refresh_repeat),
       .lower_priority_repeat =
           static_cast<uint16_t>(gratuitous.lower_priority_repeat.value_or(gratuitous.repeat)),
-      .lower_priority_delay = seconds(gratuitous.lower_priority_delay_s.value_or(gratuitous.delay_s)),
+      .lower_priority_delay =
+          seconds(gratuitous.lower_priority_delay_s.value_or(gratuitous.delay_s)),
   };
 }
 
@@ -36,8 +37,7 @@ vrrp::Duration phase_of(size_t number, uint16_t interval_cs) {
   const double part = std::modf(static_cast<double>(number + 1) * golden_ratio, &whole);
   const milliseconds interval{interval_cs * 10};
   return std::max<vrrp::Duration>(
-      std::chrono::duration_cast<vrrp::Duration>(part * vrrp::Duration(interval)),
-      microseconds(1));
+      std::chrono::duration_cast<vrrp::Duration>(part * vrrp::Duration(interval)), microseconds(1));
 }
 
 vrrp::Settings settings_of(const config::VrrpInstance& instance, size_t number) {
@@ -94,8 +94,7 @@ VrrpInstancePlan plan_instance(const config::Vrrp& vrrp, const config::VrrpInsta
                            .scope = address.scope});
     }
   }
-  plan.group =
-      plan.family == net::Family::ipv6 ? vrrp.multicast_group_v6 : vrrp.multicast_group_v4;
+  plan.group = plan.family == net::Family::ipv6 ? vrrp.multicast_group_v6 : vrrp.multicast_group_v4;
   return plan;
 }
 
@@ -116,11 +115,6 @@ bool is_same_router(const VrrpInstancePlan& before, const VrrpInstancePlan& afte
          before.config.interface == after.config.interface &&
          before.settings.vrid == after.settings.vrid &&
          before.settings.version == after.settings.version;
-}
-
-net::MacAddress virtual_mac(net::Family family, uint8_t vrid) {
-  const uint8_t kind = family == net::Family::ipv6 ? 2 : 1;
-  return {{0x00, 0x00, 0x5e, 0x00, kind, vrid}};
 }
 
 }  // namespace headgate::control

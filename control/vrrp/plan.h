@@ -37,7 +37,4 @@ struct VrrpPlan {
 // Whether `after` is the same virtual router as `before`, changed or not: its state goes on.
 [[nodiscard]] bool is_same_router(const VrrpInstancePlan& before, const VrrpInstancePlan& after);
 
-// The virtual MAC of a virtual router (RFC 9568 section 7.3).
-[[nodiscard]] net::MacAddress virtual_mac(net::Family family, uint8_t vrid);
-
 }  // namespace headgate::control

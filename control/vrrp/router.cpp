@@ -73,7 +73,8 @@ void VrrpRouter::adopt(VirtualRouter& router, VrrpInstancePlan plan, Time now) {
     };
     const auto put = [&](const VrrpInstancePlan& from, const VrrpInstancePlan& other, bool held) {
       std::vector<InterfaceAddress> differing;
-      if (from.config.accept) std::ranges::copy_if(from.held, std::back_inserter(differing), missing_in(other));
+      if (from.config.accept)
+        std::ranges::copy_if(from.held, std::back_inserter(differing), missing_in(other));
       if (!differing.empty()) host_.hold(differing, held);
     };
     put(before, router.plan, false);

@@ -65,7 +65,7 @@ void VrrpRouter::perform(VirtualRouter& router, const vrrp::SendAdvert& action, 
 void VrrpRouter::send(VirtualRouter& router, const std::vector<uint8_t>& message,
                       const net::IpAddress& source, const net::IpAddress& destination) {
   const VrrpInstancePlan& plan = router.plan;
-  const net::MacAddress mac = virtual_mac(plan.family, plan.settings.vrid);
+  const net::MacAddress mac = net::virtual_mac(plan.family, plan.settings.vrid);
   const bool sent = host_.send_advert(
       {.interface = plan.config.interface,
        .family = plan.family,
@@ -110,7 +110,7 @@ void VrrpRouter::announce_now(VirtualRouter& router) {
     if (link == links_.end() || link->second.index == 0) continue;
     host_.announce({.interface = interface,
                     .mac = config.virtual_mac
-                               ? virtual_mac(router.plan.family, router.plan.settings.vrid)
+                               ? net::virtual_mac(router.plan.family, router.plan.settings.vrid)
                                : link->second.mac,
                     .addresses = std::move(addresses),
                     .repeat = router.announce_repeat,
@@ -124,10 +124,9 @@ void VrrpRouter::perform(VirtualRouter& router, const vrrp::Transition& action, 
   ++router.counters.transitions;
   if (action.to == vrrp::State::master) ++router.counters.became_master;
   const config::VrrpInstance& config = router.plan.config;
-  host_.log(LogLevel::info,
-            fmt::format("vrrp {}: {} -> {} ({}), priority {}", config.name,
-                        vrrp::name_of(action.from), vrrp::name_of(action.to),
-                        vrrp::name_of(action.reason), router.machine.priority));
+  host_.log(LogLevel::info, fmt::format("vrrp {}: {} -> {} ({}), priority {}", config.name,
+                                        vrrp::name_of(action.from), vrrp::name_of(action.to),
+                                        vrrp::name_of(action.reason), router.machine.priority));
   host_.notify({.kind = NotifyKind::instance,
                 .name = config.name,
                 .state = notify_state(action.to),

@@ -1,5 +1,5 @@
-// What VrrpRouter asks of the world around it. The daemon's is VrrpThread; tests have their own, and
-// run the router in virtual time.
+// What VrrpRouter asks of the world around it. The daemon's is VrrpThread; tests have their own,
+// and run the router in virtual time.
 #pragma once
 
 #include <cstdint>

@@ -11,8 +11,9 @@ VrrpStatus VrrpRouter::status(Time) const {
     row.late_adverts = r->counters.late_adverts;
     row.adverts_received = r->counters.adverts_received;
     for (size_t i = 0; i < vrrp::discard_reasons; ++i)
-      row.discards.emplace_back(vrrp::name_of(static_cast<vrrp::Discard>(i)), r->counters.discards[i]);
+      row.discards.emplace_back(vrrp::name_of(static_cast<vrrp::Discard>(i)),
+                                r->counters.discards[i]);
   }
   return status;
 }
-}
+}  // namespace headgate::control

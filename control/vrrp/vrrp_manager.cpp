@@ -130,7 +130,8 @@ std::expected<void, Error> VrrpManager::Impl::start_thread() {
   hooks.notify = [self = weak_from_this()](const Notification& notification) {
     if (const auto impl = self.lock()) impl->notify(notification);
   };
-  auto started = VrrpThread::start(loop, environment.state_path, std::move(hooks));
+  auto started = VrrpThread::start(loop, environment.state_path, environment.devices_beneath,
+                                   std::move(hooks));
   if (!started) return std::unexpected(started.error());
   thread = std::move(*started);
   notifier.emplace(loop);

@@ -1,6 +1,6 @@
 // VRRP as the daemon has it: the thread that the virtual routers run on, and beside it, on the
-// control loop, what may take its time: tracked scripts, files and processes, the watch over workers
-// and links, notification by script, pipe and mail.
+// control loop, what may take its time: tracked scripts, files and processes, the watch over
+// workers and links, notification by script, pipe and mail.
 //
 // Nothing of it runs before a configuration holds a virtual router.
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -32,6 +33,8 @@ struct VrrpEnvironment {
   std::function<void(VrrpOwnership ownership, std::function<void()> visible)> set_ownership;
   // By the kernel's name of each port's and VLAN's interface: whether the port has a link.
   std::function<std::vector<std::pair<std::string, bool>>()> port_links;
+  // By the kernel's name of an interface: the device beneath its port, where there is one.
+  std::map<std::string, std::string> devices_beneath;
   // How often each worker has polled, and on which core it does.
   std::function<std::vector<uint64_t>()> worker_polls;
   std::vector<uint16_t> worker_cores;

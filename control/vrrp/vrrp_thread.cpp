@@ -39,10 +39,10 @@ vrrp::Time now() {
   return std::chrono::steady_clock::now().time_since_epoch();
 }
 
-RouterLink router_link(const LinkState& state, bool port_is_up) {
+RouterLink router_link(const LinkState& state, bool port_has_link) {
   RouterLink link;
   link.index = state.index;
-  link.up = state.usable() && port_is_up;
+  link.up = state.usable() && port_has_link;
   link.mac = state.mac;
   for (const net::Prefix& prefix : state.ipv4)
     link.sources.push_back(prefix.address);
@@ -118,6 +118,7 @@ struct VrrpThread::Impl final : RouterHost {
   std::map<SocketKey, std::unique_ptr<AdvertSocket>> sockets;
   std::map<SocketKey, std::string> troubles;  // why a socket is not open, told once
   std::map<std::string, bool> port_links;
+  std::map<std::string, std::string> devices_beneath;
   asio::steady_timer timer{loop};
   std::optional<vrrp::Time> timer_at;
   asio::steady_timer reopen{loop};
@@ -125,9 +126,9 @@ struct VrrpThread::Impl final : RouterHost {
   bool stopped = false;
 };
 
-std::expected<std::unique_ptr<VrrpThread>, Error> VrrpThread::start(asio::io_context& control,
-                                                                    const std::string& state_path,
-                                                                    VrrpHooks hooks) {
+std::expected<std::unique_ptr<VrrpThread>, Error> VrrpThread::start(
+    asio::io_context& control, const std::string& state_path,
+    std::map<std::string, std::string> devices_beneath, VrrpHooks hooks) {
   auto keeper = AddressKeeper::open(state_path);
   if (!keeper) return std::unexpected(keeper.error());
   const AddressReport stale = keeper->remove_stale();
@@ -138,6 +139,7 @@ std::expected<std::unique_ptr<VrrpThread>, Error> VrrpThread::start(asio::io_con
   for (const Error& error : stale.errors)
     log_error("vrrp: {}", error.text);
   auto impl = std::make_unique<Impl>(control, std::move(hooks));
+  impl->devices_beneath = std::move(devices_beneath);
   auto links = LinkWatch::open(
       impl->loop, [impl = impl.get()](const LinkState& state) { impl->link_changed(state); });
   if (!links) return std::unexpected(links.error());
@@ -189,8 +191,7 @@ asio::awaitable<std::expected<std::string, Error>> VrrpThread::failover(std::str
     impl.after_turn();
     co_return done;
   };
-  co_return co_await asio::co_spawn(impl_->loop, ask(*impl_, std::move(name)),
-                                    asio::use_awaitable);
+  co_return co_await asio::co_spawn(impl_->loop, ask(*impl_, std::move(name)), asio::use_awaitable);
 }
 
 asio::awaitable<std::expected<std::string, Error>> VrrpThread::maintenance(bool on) {
@@ -241,7 +242,10 @@ void VrrpThread::Impl::configure(VrrpPlan plan) {
     for (const config::VrrpTrack& track : instance.config.interfaces)
       names.insert(track.name);
   }
-  links->watch({names.begin(), names.end()});
+  std::set<std::string> watched = names;
+  for (const auto& [interface, device] : devices_beneath)
+    watched.insert(device);
+  links->watch({watched.begin(), watched.end()});
   for (const std::string& name : names)
     tell_link(name);
   router.configure(std::move(plan), now());
@@ -263,9 +267,9 @@ void VrrpThread::Impl::open_sockets() {
     if (socket && socket->interface_index() == index) continue;
     socket.reset();
     if (index == 0) continue;  // link_changed() comes when it is there
-    auto opened = AdvertSocket::open(loop, {.interface = endpoint.interface,
-                                            .family = endpoint.family,
-                                            .group = endpoint.group});
+    auto opened = AdvertSocket::open(
+        loop,
+        {.interface = endpoint.interface, .family = endpoint.family, .group = endpoint.group});
     if (!opened) {
       missing = true;
       if (std::exchange(troubles[key], opened.error().text) != opened.error().text) {
@@ -291,14 +295,20 @@ void VrrpThread::Impl::open_sockets() {
 
 void VrrpThread::Impl::link_changed(const LinkState& state) {
   tell_link(state.name);
+  for (const auto& [interface, device] : devices_beneath) {
+    if (device == state.name) tell_link(interface);
+  }
   open_sockets();
   after_turn();
 }
 
 void VrrpThread::Impl::tell_link(const std::string& interface) {
   const auto port = port_links.find(interface);
-  const bool port_is_up = port == port_links.end() || port->second;
-  router.link_changed(interface, router_link(links->state(interface), port_is_up), now());
+  const auto beneath = devices_beneath.find(interface);
+  const bool has_link =
+      (port == port_links.end() || port->second) &&
+      (beneath == devices_beneath.end() || links->state(beneath->second).usable());
+  router.link_changed(interface, router_link(links->state(interface), has_link), now());
 }
 
 // Sets the timer to what is due next.

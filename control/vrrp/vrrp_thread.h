@@ -1,6 +1,6 @@
-// The thread that VRRP runs on: VrrpRouter with a clock, sockets and a loop of its own, at real-time
-// priority where that is allowed. Nothing that the control thread does (a reload, a stuck client, a
-// flood of commands) moves an advert.
+// The thread that VRRP runs on: VrrpRouter with a clock, sockets and a loop of its own, at
+// real-time priority where that is allowed. Nothing that the control thread does (a reload, a stuck
+// client, a flood of commands) moves an advert.
 //
 //   control thread                     VRRP's thread
 //   configure, tracked, … ──post──►  VrrpRouter ──► AdvertSocket, Announcer, AddressQueue
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -36,9 +37,11 @@ struct VrrpHooks {
 class VrrpThread {
  public:
   // `control` is the loop of the caller's thread. `state_path`: where AddressKeeper notes what it
-  // has put on interfaces; what an earlier process left there is removed now.
+  // has put on interfaces; what an earlier process left there is removed now. `devices_beneath`:
+  // the device under an interface that is a port's kernel side; without its link there is none.
   [[nodiscard]] static std::expected<std::unique_ptr<VrrpThread>, Error> start(
-      boost::asio::io_context& control, const std::string& state_path, VrrpHooks hooks);
+      boost::asio::io_context& control, const std::string& state_path,
+      std::map<std::string, std::string> devices_beneath, VrrpHooks hooks);
   VrrpThread(const VrrpThread&) = delete;
   VrrpThread& operator=(const VrrpThread&) = delete;
   ~VrrpThread();  // stop()

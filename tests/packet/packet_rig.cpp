@@ -6,6 +6,8 @@
 //    "queues":[..],"twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,
 //    "rss_key":hex,"rss_table":[..]}
 //   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
+//   {"op":"ownership","inactive":[address..],
+//    "virtual_macs":[{interface,"family":4,vrid,"addresses":[..]}..]}
 //   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..],"flags":[n..]}
 //                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}
 //   {"op":"each",..}     the same, one by one     -> {"outputs":[{"sent","twin"}..]}
@@ -149,6 +151,7 @@ class Session {
     if (op == "start") return start(request);
     if (rig_ == nullptr) return {{"error", "not started"}};
     if (op == "configure") return configure(request);
+    if (op == "ownership") return set_ownership(request);
     if (op == "frames") {
       return output_of(rig_->inject(port_of(request), frames_of(request), worker_of(request)));
     }
@@ -235,6 +238,32 @@ class Session {
     for (const config::Error& warning : reading->warnings)
       warnings.push_back(json::string(config::to_string(warning)));
     return {{"generation", *generation}, {"warnings", warnings}};
+  }
+
+  static std::vector<net::IpAddress> addresses_of(const json::object& request,
+                                                  std::string_view key) {
+    std::vector<net::IpAddress> list;
+    each(request, key, [&](const json::value& text) {
+      list.push_back(net::parse_ip(std::string_view(text.as_string())).value());
+    });
+    return list;
+  }
+
+  json::object set_ownership(const json::object& request) {
+    control::Ownership ownership;
+    ownership.inactive = addresses_of(request, "inactive");
+    each(request, "virtual_macs", [&](const json::value& value) {
+      const json::object& entry = value.as_object();
+      control::VirtualMac mac;
+      mac.interface = interface_of(entry);
+      mac.family = number_of(entry, "family", 4) == 4 ? net::Family::ipv4 : net::Family::ipv6;
+      mac.vrid = static_cast<uint8_t>(number_of(entry, "vrid", 0));
+      mac.addresses = addresses_of(entry, "addresses");
+      ownership.virtual_macs.push_back(std::move(mac));
+    });
+    const auto generation = rig_->set_ownership(std::move(ownership));
+    if (!generation) return {{"error", generation.error()}};
+    return {{"generation", *generation}};
   }
 
   static std::vector<Frame> frames_of(const json::object& request) {

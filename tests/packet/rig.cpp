@@ -206,6 +206,14 @@ std::expected<uint64_t, std::string> Rig::apply(const config::Config& config,
   return generation;
 }
 
+std::expected<uint64_t, std::string> Rig::set_ownership(control::Ownership ownership) {
+  auto generation = world_->builder->set_ownership(std::move(ownership));
+  if (!generation) return std::unexpected(generation.error().text);
+  turn_all();
+  world_->store->poll();
+  return *generation;
+}
+
 Output Rig::settle(uint32_t turns) {
   Output output;
   for (uint32_t i = 0; i < turns; ++i) {

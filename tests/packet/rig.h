@@ -82,6 +82,8 @@ class Rig {
   // Applies a configuration and a kernel state as one snapshot.
   [[nodiscard]] std::expected<uint64_t, std::string> apply(const config::Config& config,
                                                            const control::KernelState& kernel);
+  // Who is master of the VIPs, and with which virtual MACs.
+  [[nodiscard]] std::expected<uint64_t, std::string> set_ownership(control::Ownership ownership);
   // Puts frames into the worker's queue of a port and runs turns of that worker until it is empty.
   Output inject(uint16_t port, const std::vector<Frame>& frames, uint32_t worker = 0);
   // Puts a frame of the kernel's side of a port into the worker's ring and runs one turn.

@@ -139,6 +139,10 @@ class Rig:
             request["kernel"] = kernel
         return self.ask(**request)
 
+    def own(self, inactive=(), virtual_macs=()):
+        """Who is master: addresses of other routers, and [{interface, family, vrid, addresses}] of ours."""
+        return self.ask(op="ownership", inactive=list(inactive), virtual_macs=list(virtual_macs))
+
     def send(self, port, *frames, worker=0, segments=()):
         """Injects frames (bytes or scapy packets), returns [(port, bytes)] that were sent."""
         return self.send_all(port, frames, worker, segments)["sent"]

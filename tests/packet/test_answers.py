@@ -114,15 +114,16 @@ def _():
         rig.expect_counters(received=1, drop_not_for_us=1)
 
 
-@test("a VIP that the twin holds is left to the kernel: ARP, neighbour discovery and pings")
+@test("a VIP that the twin holds is answered for once: ARP and ND here, pings by the kernel")
 def _():
     kernel = two_arm_kernel()
     kernel["addresses"] += [{"interface": 0, "prefix": VIP4 + "/32"},
                             {"interface": 0, "prefix": VIP6 + "/128"}]
     with Rig() as rig:
         rig.configure(services(), kernel)
-        goes_to_twin(rig, CLIENT, request(VIP4), CONTROL, "twin_control")
-        goes_to_twin(rig, CLIENT, solicitation(VIP6), CONTROL, "twin_control")
+        for asked, answer in ((request(VIP4), arp_answer(VIP4)),
+                              (solicitation(VIP6), advertisement(VIP6))):
+            expect(rig.send_all(CLIENT, [asked]), {"sent": [(CLIENT, answer)], "twin": []}, "answer")
         for v in (4, 6):
             goes_to_twin(rig, CLIENT, ping(v), BULK, "twin_not_ours")
             goes_to_twin(rig, CLIENT, to_vip(v, tcp(1, 9999)), BULK, "twin_not_ours")

@@ -41,7 +41,7 @@ TEST(Identity, RemovedBackendComesBackWithItsId) {
   const uint32_t index = table.use_backend(service, backend_key(1)).value();
   const uint32_t id = table.backend_id(index);
   table.commit(1);
-  table.remove_backend(index, 2);
+  table.remove_backend(index);
   table.commit(2);
   EXPECT_EQ(table.backend(index).state, IdState::removed);
   EXPECT_EQ(table.use_backend(service, backend_key(1)).value(), index);
@@ -55,7 +55,7 @@ TEST(Identity, IndexIsReusedOnlyAfterItsSnapshotIsGoneAndWithANewGeneration) {
   const uint32_t index = table.use_backend(service, backend_key(1)).value();
   const uint32_t id = table.backend_id(index);
   table.commit(1);
-  table.remove_backend(index, 2);
+  table.remove_backend(index);
   table.commit(2);
   EXPECT_FALSE(table.use_backend(service, backend_key(2)).has_value()) << "still referred to";
   table.rollback();
@@ -79,7 +79,7 @@ TEST(Identity, ServiceLivesAsLongAsItsBackends) {
   const uint32_t service = table.use_service(service_key(80)).value();
   const uint32_t index = table.use_backend(service, backend_key(1)).value();
   table.commit(1);
-  table.remove_backend(index, 2);
+  table.remove_backend(index);
   table.remove_service(service);
   table.commit(2);
   EXPECT_EQ(table.find_service(service_key(80)), service);
@@ -113,7 +113,7 @@ TEST(Identity, GenerationOfAnIndexLastsLongBecauseTheOldestIsReusedFirst) {
   for (int i = 0; i < 4000; ++i) {
     const uint32_t index = table.use_backend(service, backend_key(1)).value();
     ++uses[index];
-    table.remove_backend(index, generation);
+    table.remove_backend(index);
     table.release_backend(index);
     table.commit(generation);
     table.free_released(generation++);
@@ -145,7 +145,7 @@ TEST(Identity, RollbackRestoresEverything) {
         const auto index = table.use_backend(service, backend_key(port));
         if (index) wanted[{service, port}] = table.backend_id(*index);
       } else if (table.backend(*known).state == IdState::used) {
-        table.remove_backend(*known, generation + 1);
+        table.remove_backend(*known);
       } else if (random() % 2 == 0) {
         ASSERT_EQ(table.use_backend(service, backend_key(port)).value(), *known);
       } else {

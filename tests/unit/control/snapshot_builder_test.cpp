@@ -299,7 +299,6 @@ TEST_F(SnapshotBuilderTest, ChangesMerge) {
   second.kernel = &kernel_;
   second.kernel_parts.neighbours = true;
   second.services = {config::key_of(make_service("192.0.2.2", 80, config::Mode::nat, {}))};
-  second.inactive_addresses = {ip("192.0.2.1")};
   second.now = 9;
   first.merge(second);
   EXPECT_EQ(first.config, &config_);
@@ -307,7 +306,6 @@ TEST_F(SnapshotBuilderTest, ChangesMerge) {
   EXPECT_EQ(first.kernel, &kernel_);
   EXPECT_TRUE(first.kernel_parts.routes && first.kernel_parts.neighbours);
   EXPECT_FALSE(first.kernel_parts.links);
-  EXPECT_EQ(first.inactive_addresses->size(), 1U);
   EXPECT_EQ(first.now, 9U);
 }
 

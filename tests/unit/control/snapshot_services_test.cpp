@@ -291,8 +291,7 @@ TEST_F(SnapshotServices, FullnatAddressesComeFromTheServiceOrAreShared) {
   EXPECT_EQ(locals(own), (std::vector{ip("10.1.0.210")}));
   EXPECT_EQ(fixture_.service(one)->local_addresses, fixture_.service(two)->local_addresses);
   for (const std::string_view address : {"10.1.0.200", "fd01::200", "10.1.0.210"}) {
-    EXPECT_EQ(fixture_.address_flags(address),
-              dataplane::address_local | dataplane::address_active);
+    EXPECT_EQ(fixture_.address_flags(address), dataplane::address_local);
   }
 
   config_.forwarding.local_addresses = {ip("10.1.0.220")};
@@ -308,31 +307,11 @@ TEST_F(SnapshotServices, AddressesAreFlaggedByWhatTheyAre) {
   config_.services = {service, on_host};
   fixture_.apply_config(config_);
   using namespace dataplane;
-  EXPECT_EQ(fixture_.address_flags("192.0.2.1"), address_vip | address_active);
-  EXPECT_EQ(fixture_.address_flags("10.1.0.1"), address_vip | address_host)
-      << "the kernel answers for its own";
+  EXPECT_EQ(fixture_.address_flags("192.0.2.1"), address_vip);
+  EXPECT_EQ(fixture_.address_flags("10.1.0.1"), address_vip | address_host);
   EXPECT_EQ(fixture_.address_flags("10.2.0.1"), address_host);
   EXPECT_EQ(fixture_.address_flags("10.1.0.11"), address_backend);
   EXPECT_EQ(fixture_.address_flags("10.1.0.12"), 0);
-}
-
-TEST_F(SnapshotServices, InactiveVipsAreNotAnsweredFor) {
-  config::Service service = make_service("192.0.2.1", 80, config::Mode::nat, {"10.1.0.11"});
-  config::Service other = make_service("192.0.2.2", 80, config::Mode::nat, {"10.1.0.11"});
-  config_.services = {service, other};
-  fixture_.apply_config(config_);
-  control::SnapshotChange change;
-  change.inactive_addresses = {ip("192.0.2.1")};
-  fixture_.apply(change);
-  EXPECT_EQ(fixture_.address_flags("192.0.2.1"), dataplane::address_vip);
-  EXPECT_EQ(fixture_.address_flags("192.0.2.2"),
-            dataplane::address_vip | dataplane::address_active);
-  fixture_.apply_config(config_);
-  EXPECT_EQ(fixture_.address_flags("192.0.2.1"), dataplane::address_vip) << "stays inactive";
-  change.inactive_addresses = std::vector<net::IpAddress>{};
-  fixture_.apply(change);
-  EXPECT_EQ(fixture_.address_flags("192.0.2.1"),
-            dataplane::address_vip | dataplane::address_active);
 }
 
 TEST_F(SnapshotServices, SettingsAreTicksAndSharesOfEachWorker) {

@@ -146,12 +146,10 @@ class VrrpRouterTest : public testing::Test {
     advert.priority = priority;
     advert.addresses = {ip(address)};
     const auto message = vrrp::encode(advert, ip(from), ip("224.0.0.18"));
-    router_.packet("eth0",
-                   {.message = message,
-                    .source = ip(from),
-                    .destination = ip("224.0.0.18"),
-                    .ttl = ttl},
-                   now_);
+    router_.packet(
+        "eth0",
+        {.message = message, .source = ip(from), .destination = ip("224.0.0.18"), .ttl = ttl},
+        now_);
   }
 
   VrrpInstanceStatus status_of(const std::string& name) {

@@ -1,8 +1,8 @@
-#include "control/vrrp/plan.h"
-
 #include <set>
 
 #include <gtest/gtest.h>
+
+#include "control/vrrp/plan.h"
 
 namespace headgate::control {
 namespace {
@@ -107,11 +107,6 @@ TEST(VrrpPlan, AnotherInterfaceOrIdIsAnotherRouter) {
   changed = plain();
   changed.virtual_router_id = 52;
   EXPECT_FALSE(is_same_router(before, plan_vrrp(with(changed)).instances[0]));
-}
-
-TEST(VrrpPlan, VirtualMacsAreThoseOfTheRfc) {
-  EXPECT_EQ(net::to_string(virtual_mac(net::Family::ipv4, 51)), "00:00:5e:00:01:33");
-  EXPECT_EQ(net::to_string(virtual_mac(net::Family::ipv6, 255)), "00:00:5e:00:02:ff");
 }
 
 }  // namespace

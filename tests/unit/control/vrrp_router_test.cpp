@@ -68,9 +68,9 @@ TEST_F(VrrpRouterTest, YieldsToABetterMasterAndTakesItsAddressesAway) {
   EXPECT_EQ(state_of("VI_1"), "backup");
   EXPECT_FALSE(host_.held.at("192.0.2.80/24"));
   EXPECT_EQ(host_.ownership.inactive, std::vector<net::IpAddress>{ip("192.0.2.80")});
-  EXPECT_EQ(host_.notified, (std::vector<std::string>{"INSTANCE VI_1 BACKUP 100",
-                                                      "INSTANCE VI_1 MASTER 100",
-                                                      "INSTANCE VI_1 BACKUP 100"}));
+  EXPECT_EQ(host_.notified,
+            (std::vector<std::string>{"INSTANCE VI_1 BACKUP 100", "INSTANCE VI_1 MASTER 100",
+                                      "INSTANCE VI_1 BACKUP 100"}));
 }
 
 TEST_F(VrrpRouterTest, IsInFaultWhileItsInterfaceIsDown) {
@@ -179,8 +179,7 @@ TEST_F(VrrpRouterTest, SyncGroupsMoveTogether) {
   link("eth1");
   config::VrrpInstance inner = instance("VI_2", 52, "10.9.0.1/24");
   inner.interface = "eth1";
-  configure({instance("VI_1", 51, "192.0.2.80/24"), inner},
-            {group("VG", {"VI_1", "VI_2"})});
+  configure({instance("VI_1", 51, "192.0.2.80/24"), inner}, {group("VG", {"VI_1", "VI_2"})});
   run_for(master_down);
   EXPECT_EQ(state_of("VI_1"), "master");
   EXPECT_EQ(state_of("VI_2"), "master");
@@ -196,8 +195,7 @@ TEST_F(VrrpRouterTest, AMemberInFaultPutsItsGroupInFault) {
   link("eth1");
   config::VrrpInstance inner = instance("VI_2", 52, "10.9.0.1/24");
   inner.interface = "eth1";
-  configure({instance("VI_1", 51, "192.0.2.80/24"), inner},
-            {group("VG", {"VI_1", "VI_2"})});
+  configure({instance("VI_1", 51, "192.0.2.80/24"), inner}, {group("VG", {"VI_1", "VI_2"})});
   run_for(seconds(5));
   link("eth1", false);
   EXPECT_EQ(state_of("VI_1"), "fault");
@@ -312,7 +310,8 @@ TEST_F(VrrpRouterTest, AdvertsOfOneSecondAreSpreadOverIt) {
   link("eth0");
   std::vector<config::VrrpInstance> many;
   for (uint8_t id = 1; id <= 200; ++id) {
-    many.push_back(instance("VI_" + std::to_string(id), id, "192.0.2." + std::to_string(id) + "/24"));
+    many.push_back(
+        instance("VI_" + std::to_string(id), id, "192.0.2." + std::to_string(id) + "/24"));
   }
   configure(many);
   run_for(seconds(6));

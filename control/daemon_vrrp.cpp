@@ -1,0 +1,155 @@
+// The daemon's side of VRRP: what the virtual routers need of it, and how they follow its
+// configuration.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "control/daemon.h"
+#include "control/log.h"
+#include "control/offload.h"
+
+namespace headgate::control {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// How long scripts that are told of the end may take.
+constexpr std::chrono::seconds last_scripts_patience{5};
+
+// The interfaces of ports and VLANs by their kernel names, numbered as everywhere.
+std::map<std::string, uint16_t> interface_numbers(const std::vector<config::Port>& ports) {
+  std::map<std::string, uint16_t> numbers;
+  uint16_t next = 0;
+  for (const config::Port& port : ports)
+    numbers[port.twin_name()] = next++;
+  for (const config::Port& port : ports) {
+    for (const config::Vlan& vlan : port.vlans)
+      numbers[port.vlan_name(vlan)] = next++;
+  }
+  return numbers;
+}
+
+Ownership ownership_by_number(VrrpOwnership named, const std::vector<config::Port>& ports) {
+  const auto numbers = interface_numbers(ports);
+  Ownership ownership;
+  ownership.inactive = std::move(named.inactive);
+  for (OwnedMac& mac : named.virtual_macs) {
+    const auto number = numbers.find(mac.interface);
+    if (number == numbers.end()) continue;
+    ownership.virtual_macs.push_back({.interface = number->second,
+                                      .family = mac.family,
+                                      .vrid = mac.vrid,
+                                      .addresses = std::move(mac.addresses)});
+  }
+  return ownership;
+}
+
+}  // namespace
+
+// Nobody's at first: each address is inactive until its virtual router is master.
+Ownership ownership_at_start(const config::Vrrp& vrrp) {
+  Ownership ownership;
+  for (const config::VrrpInstance& instance : vrrp.instances) {
+    for (const auto* list : {&instance.addresses, &instance.excluded_addresses}) {
+      for (const config::VrrpAddress& address : *list)
+        ownership.inactive.push_back(address.address.address);
+    }
+  }
+  return ownership;
+}
+
+VrrpEnvironment Daemon::vrrp_environment() {
+  VrrpEnvironment environment;
+  environment.state_path = config_.daemon.run_dir + "/vrrp-addresses";
+  environment.set_ownership = [this](VrrpOwnership ownership, std::function<void()> visible) {
+    asio::co_spawn(loop_, take_ownership(std::move(ownership), std::move(visible)), asio::detached);
+  };
+  environment.port_links = [this] {
+    std::vector<std::pair<std::string, bool>> links;
+    if (!ports_) return links;
+    for (const PortEntry& entry : ports_->ports()) {
+      const bool up = entry.port->link().up;
+      links.emplace_back(entry.config.twin_name(), up);
+      for (const config::Vlan& vlan : entry.config.vlans)
+        links.emplace_back(entry.config.vlan_name(vlan), up);
+    }
+    return links;
+  };
+  for (const config::Port& port : config_.ports) {
+    if (!port.interface) continue;
+    environment.devices_beneath[port.twin_name()] = *port.interface;
+    for (const config::Vlan& vlan : port.vlans)
+      environment.devices_beneath[port.vlan_name(vlan)] = *port.interface;
+  }
+  environment.worker_polls = [this] {
+    std::vector<uint64_t> polls;
+    for (uint32_t i = 0; i < cores_.size(); ++i)
+      polls.push_back(state_->counters.worker(i).polls.get());
+    return polls;
+  };
+  environment.worker_cores = cores_;
+  return environment;
+}
+
+asio::awaitable<void> Daemon::take_ownership(VrrpOwnership ownership,
+                                             std::function<void()> visible) {
+  const auto done =
+      co_await changes_->set_ownership(ownership_by_number(std::move(ownership), config_.ports));
+  if (!done) log_error("vrrp: {}", done.error().text);
+  visible();
+}
+
+Daemon::Done Daemon::start_vrrp() {
+  auto programs = VrrpPrograms::prepare(config_.vrrp);
+  if (!programs) return std::unexpected(programs.error());
+  vrrp_ = std::make_unique<VrrpManager>(loop_, vrrp_environment());
+  if (auto done = vrrp_->configure(*state_->config, *programs); !done) return done;
+  vrrp_config_ = state_->config;
+  return {};
+}
+
+// Users are looked up on the helper pool: a name service may be slow. What comes meanwhile is seen
+// at the next turn.
+void Daemon::follow_vrrp() {
+  if (!vrrp_ || vrrp_follows_ || vrrp_config_ == state_->config) return;
+  vrrp_follows_ = true;
+  asio::co_spawn(loop_, follow_vrrp_config(), [this](const std::exception_ptr& error) {
+    vrrp_follows_ = false;
+    if (error) std::rethrow_exception(error);
+  });
+}
+
+asio::awaitable<void> Daemon::follow_vrrp_config() {
+  while (vrrp_config_ != state_->config) {
+    const auto config = state_->config;
+    auto work = [config] { return VrrpPrograms::prepare(config->vrrp); };
+    const auto programs = co_await offload(pool_, std::move(work));
+    vrrp_config_ = config;
+    if (!programs) {
+      log_error("vrrp: {}", programs.error().text);
+      continue;
+    }
+    if (auto done = vrrp_->configure(*config, *programs); !done) {
+      log_error("vrrp: {}", done.error().text);
+    }
+  }
+}
+
+// Before anything else stops: the adverts that say so leave through workers.
+void Daemon::leave_vrrp() {
+  if (!vrrp_ || !vrrp_->runs()) return;
+  vrrp_->leave();
+  bool done = false;
+  asio::co_spawn(loop_, vrrp_->finish(last_scripts_patience),
+                 [&done](const std::exception_ptr& /*error*/) { done = true; });
+  loop_.restart();
+  const auto deadline = std::chrono::steady_clock::now() + 2 * last_scripts_patience;
+  while (!done && std::chrono::steady_clock::now() < deadline)
+    loop_.run_one_for(std::chrono::milliseconds(100));
+}
+
+}  // namespace headgate::control
