@@ -86,7 +86,8 @@ std::expected<std::vector<std::string>, Error> split_command(std::string_view te
 std::expected<std::vector<std::string>, Error> command_words(
     std::string_view text, bool shell, const std::vector<std::string>& arguments) {
   std::expected<std::vector<std::string>, Error> words = split_command(text);
-  if (shell) {
+  // What a shell makes of a quote without end, in a here-document for one, is its own affair.
+  if (shell && text.find_first_not_of(" \t\r\n") != std::string_view::npos) {
     // A shell takes what follows the text from $0 on: its own name first.
     words = std::vector<std::string>{"/bin/sh", "-c", std::string(text)};
     if (!arguments.empty()) words->emplace_back("/bin/sh");

@@ -31,7 +31,7 @@ Status wrong_usage(std::string message) {
 namespace {
 
 const Command* find_command(std::string_view name) {
-  for (const auto& list : {show_commands(), change_commands()}) {
+  for (const auto& list : {show_commands(), change_commands(), vrrp_commands()}) {
     const auto found = std::ranges::find(list, name, &Command::name);
     if (found != list.end()) return &*found;
   }
@@ -40,7 +40,7 @@ const Command* find_command(std::string_view name) {
 
 Status unknown_command(std::string_view name) {
   std::vector<std::string_view> known;
-  for (const auto& list : {show_commands(), change_commands()}) {
+  for (const auto& list : {show_commands(), change_commands(), vrrp_commands()}) {
     for (const Command& command : list)
       known.push_back(command.name);
   }

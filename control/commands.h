@@ -37,6 +37,7 @@ struct Command {
 // Each file of commands has its list.
 [[nodiscard]] std::span<const Command> show_commands();
 [[nodiscard]] std::span<const Command> change_commands();
+[[nodiscard]] std::span<const Command> vrrp_commands();
 
 [[nodiscard]] protocol::Status refused(std::string message);
 [[nodiscard]] protocol::Status wrong_usage(std::string message);

@@ -135,6 +135,8 @@ json::value value_json(const T& value, const Codec& codec) {
     return value;
   } else if constexpr (std::unsigned_integral<T> && !std::same_as<Codec, config::FileMode>) {
     return static_cast<uint64_t>(value);
+  } else if constexpr (std::signed_integral<T>) {
+    return static_cast<int64_t>(value);
   } else if constexpr (std::same_as<T, std::string>) {
     return json::string(value);
   } else if constexpr (std::same_as<T, net::IpAddress> || std::same_as<T, net::Prefix>) {

@@ -24,6 +24,9 @@ namespace asio = boost::asio;
 
 namespace {
 
+// Of the connection table that nobody uses where there are no workers.
+constexpr uint32_t unused_table_entries = 64;
+
 // How long commands that are under way may take to finish when the daemon stops.
 constexpr std::chrono::seconds stop_patience{3};
 
@@ -190,8 +193,9 @@ Daemon::Done Daemon::take_run_directory() {
 }
 
 // The file's, or all that this process may run on but the first, which is left to control and to
-// everything else on the machine.
+// everything else on the machine. Without ports there is nothing to poll: no workers.
 Daemon::Done Daemon::choose_cores() {
+  if (config_.ports.empty()) return {};
   const std::vector<uint16_t> usable = dataplane::usable_cores();
   if (config_.workers.cores) {
     cores_ = *config_.workers.cores;
@@ -224,11 +228,15 @@ void Daemon::leave_cores_to_workers(const std::vector<uint16_t>& usable) {
 
 Daemon::Done Daemon::make_region() {
   const auto workers = static_cast<uint32_t>(cores_.size());
-  const dataplane::ConnTableLimits table{.capacity4 = config_.connections.max_ipv4,
-                                         .capacity6 = config_.connections.max_ipv6,
-                                         .workers = workers,
-                                         .other_actors = 1};
-  const RegionPages pages = region_pages(config_.memory.huge_pages);
+  dataplane::ConnTableLimits table{.capacity4 = config_.connections.max_ipv4,
+                                   .capacity6 = config_.connections.max_ipv6,
+                                   .workers = workers,
+                                   .other_actors = 1};
+  RegionPages pages = region_pages(config_.memory.huge_pages);
+  if (workers == 0) {  // all but nothing, and no huge pages for it
+    table = {unused_table_entries, unused_table_entries, 1, 1};
+    pages = RegionPages::plain;
+  }
   const config::Memory& memory = config_.memory;
   const uint64_t snapshot_bytes =
       memory.snapshot_mb ? uint64_t{*memory.snapshot_mb} << 20
@@ -244,7 +252,7 @@ Daemon::Done Daemon::make_region() {
                            pages);
   if (!region) return std::unexpected(region.error());
   region_.emplace(std::move(*region));
-  grace_ = std::make_unique<dataplane::GracePeriod>(workers + 1);
+  grace_ = std::make_unique<dataplane::GracePeriod>(table.workers + 1);
   const dataplane::RegionArea area = region_->header().connections;
   auto connections =
       dataplane::ConnTable::create({region_->view().base() + area.offset, area.bytes}, table,
@@ -266,6 +274,7 @@ Daemon::Done Daemon::open_ports() {
 }
 
 Daemon::Done Daemon::configure_twins() {
+  if (config_.ports.empty()) return {};
   auto network = TwinNetwork::open();
   if (!network) return std::unexpected(network.error());
   twin_network_.emplace(std::move(*network));
@@ -278,7 +287,7 @@ Daemon::Done Daemon::configure_twins() {
 }
 
 Daemon::Done Daemon::publish_first_snapshot() {
-  const auto actor = static_cast<uint32_t>(cores_.size());
+  const uint32_t actor = grace_->readers() - 1;
   state_ =
       std::make_unique<State>(region_->view(), *connections_, *grace_, actor, ports_->interfaces());
   state_->config_path = options_.config_path;
@@ -287,13 +296,15 @@ Daemon::Done Daemon::publish_first_snapshot() {
   };
   describe_surroundings();
   changes_ = std::make_unique<Changes>(loop_, pool_, *state_);
-  const auto published = changes_->publish_first(config_, warnings_, mirror_->state(),
-                                                 ownership_at_start(config_.vrrp));
+  const auto published =
+      changes_->publish_first(config_, warnings_, mirror_ ? mirror_->state() : KernelState{},
+                              ownership_at_start(config_.vrrp));
   if (!published) return std::unexpected(published.error());
   return {};
 }
 
 Daemon::Done Daemon::start_workers() {
+  if (cores_.empty()) return {};
   WorkerSetOptions options;
   options.cores = cores_;
   options.adaptive = config_.daemon.idle == config::Idle::adaptive;
@@ -387,8 +398,12 @@ asio::awaitable<void> Daemon::reload_after_signal() {
 
 void Daemon::run() {
   wait_for_signals();
-  log_info("ready: {} services, {} workers on cores {}, listening at {}", config_.services.size(),
-           cores_.size(), list_of(cores_), config_.daemon.socket_path());
+  if (cores_.empty()) {
+    log_info("ready: without ports and workers, listening at {}", config_.daemon.socket_path());
+  } else {
+    log_info("ready: {} services, {} workers on cores {}, listening at {}", config_.services.size(),
+             cores_.size(), list_of(cores_), config_.daemon.socket_path());
+  }
   run_loop();
   stop();
 }
@@ -419,7 +434,7 @@ void Daemon::stop() {
   pool_.join();
   loop_.restart();
   loop_.poll();
-  workers_->stop();
+  if (workers_) workers_->stop();
   log_info("stopped");
 }
 

@@ -106,7 +106,7 @@ class Daemon {
   std::unique_ptr<KernelMirror> mirror_;  // until the feed takes it
   std::unique_ptr<State> state_;
   std::unique_ptr<Changes> changes_;
-  std::unique_ptr<WorkerSet> workers_;
+  std::unique_ptr<WorkerSet> workers_;  // null without ports, as what follows
   std::unique_ptr<KernelFeed> feed_;
   std::unique_ptr<VrrpManager> vrrp_;
   std::shared_ptr<const config::Config> vrrp_config_;  // that vrrp_ works by

@@ -45,6 +45,12 @@ size_t see_answer(char* line, size_t size, size_t count, void* user) {
   return size * count;
 }
 
+// Non-zero ends the transfer. Taking its handle away would not: libcurl then still waits for the
+// server's answer to the end of the mail.
+int check_end(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return *static_cast<const std::atomic<bool>*>(user) ? 1 : 0;
+}
+
 class Recipients {
  public:
   explicit Recipients(const std::vector<std::string>& addresses) {
@@ -82,6 +88,8 @@ void set_options(CURL* easy, const config::Mail& settings, const Recipients& rec
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &see_answer);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &check_end);
 }
 
 void initialize_curl() {
@@ -99,7 +107,7 @@ struct Mailer::Impl {
 
   void work_until_stopped();
   void deliver(const config::Mail& mail, const MailMessage& message);
-  std::optional<CURLcode> perform(CURL* easy);
+  CURLcode perform(CURL* easy);
 
   size_t most_queued;
   CURLM* multi;  // the thread's, but for curl_multi_wakeup
@@ -136,13 +144,14 @@ void Mailer::Impl::deliver(const config::Mail& mail, const MailMessage& message)
   transfer.text = mail_text(mail, message, mail_host(), std::time(nullptr), ++number);
   const Recipients recipients(mail.to);
   CURL* const easy = curl_easy_init();
-  if (easy == nullptr) return;
+  if (easy == nullptr) return;  // out of memory
   set_options(easy, mail, recipients, transfer);
-  const std::optional<CURLcode> code = perform(easy);
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &stopping);
+  const CURLcode code = perform(easy);
   curl_easy_cleanup(easy);
-  if (!code) return;  // the end of the daemon
+  if (code == CURLE_ABORTED_BY_CALLBACK) return;  // the end of the daemon
   const std::scoped_lock lock(mutex);
-  if (*code == CURLE_OK) {
+  if (code == CURLE_OK) {
     ++counts.sent;
     if (!transfer.refusal.empty()) {
       log_warning("mail: {} refused some of the addresses: {}", mail.server, transfer.refusal);
@@ -151,18 +160,18 @@ void Mailer::Impl::deliver(const config::Mail& mail, const MailMessage& message)
   }
   ++counts.failed;
   log_warning("mail to {} by {} was not sent: {}{}{}", mail.to.empty() ? "nobody" : mail.to[0],
-              mail.server, curl_easy_strerror(*code), transfer.refusal.empty() ? "" : ": ",
+              mail.server, curl_easy_strerror(code), transfer.refusal.empty() ? "" : ": ",
               transfer.refusal);
 }
 
 // A multi handle for the one transfer: its poll can be woken, so that the end of the daemon need
-// not wait for the next call of a progress callback. Empty: it was.
-std::optional<CURLcode> Mailer::Impl::perform(CURL* easy) {
+// not wait until libcurl calls check_end by itself.
+CURLcode Mailer::Impl::perform(CURL* easy) {
   if (multi == nullptr || curl_multi_add_handle(multi, easy) != CURLM_OK) {
     return CURLE_OUT_OF_MEMORY;
   }
   std::optional<CURLcode> result;
-  while (!stopping && !result) {
+  while (!result) {
     int running = 0;
     if (curl_multi_perform(multi, &running) != CURLM_OK) result = CURLE_SEND_ERROR;
     int left = 0;
@@ -173,7 +182,7 @@ std::optional<CURLcode> Mailer::Impl::perform(CURL* easy) {
     if (!result) curl_multi_poll(multi, nullptr, 0, longest_ms, nullptr);
   }
   curl_multi_remove_handle(multi, easy);
-  return result;
+  return *result;
 }
 
 Mailer::Mailer(size_t queued) {

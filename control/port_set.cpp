@@ -1,6 +1,9 @@
 #include "control/port_set.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -96,6 +99,23 @@ std::vector<dataplane::TwinPort> twin_ports_of(const PortEntry& entry, uint16_t 
   return result;
 }
 
+// A port receives these MACs and no longer the others. A line for each that changes nothing but the
+// way, or does not work.
+std::vector<std::string> receive(PortEntry& entry, std::vector<net::MacAddress> macs) {
+  std::set<std::string> lines;
+  for (const net::MacAddress& mac : entry.virtual_macs) {
+    if (!std::ranges::binary_search(macs, mac)) entry.port->remove_mac(mac);
+  }
+  std::erase_if(macs, [&](const net::MacAddress& mac) {
+    if (std::ranges::binary_search(entry.virtual_macs, mac)) return false;
+    const auto added = entry.port->add_mac(mac);
+    lines.insert(added ? *added : added.error().text());
+    return !added;
+  });
+  entry.virtual_macs = std::move(macs);
+  return {lines.begin(), lines.end()};
+}
+
 uint16_t twin_mtu(const PortEntry& entry) {
   return entry.config.twin.mtu.value_or(entry.port->mtu());
 }
@@ -113,7 +133,9 @@ std::expected<std::unique_ptr<PortSet>, Error> PortSet::open(const config::Confi
   static constexpr Step steps[] = {&PortSet::protect_devices, &PortSet::start_dpdk,
                                    &PortSet::open_ports,      &PortSet::make_buffers,
                                    &PortSet::start_ports,     &PortSet::make_twins};
-  for (const Step step : steps) {
+  // VRRP alone needs none of it, but devices that an earlier run left behind are put right.
+  const auto needed = std::span(steps).first(config.ports.empty() ? 1 : std::size(steps));
+  for (const Step step : needed) {
     if (auto done = ((*set).*step)(config, workers); !done) return std::unexpected(done.error());
   }
   return set;
@@ -284,6 +306,24 @@ std::vector<int> PortSet::kernel_indexes() const {
     }
   }
   return result;
+}
+
+std::vector<std::string> PortSet::receive_virtual_macs(const std::vector<VirtualMac>& macs) {
+  const std::vector<dataplane::Interface> places = interfaces();
+  std::vector<std::string> lines;
+  for (PortEntry& entry : ports_) {
+    std::vector<net::MacAddress> wanted;
+    for (const VirtualMac& mac : macs) {
+      const bool here =
+          mac.interface < places.size() && places[mac.interface].port == entry.port->id();
+      if (here) wanted.push_back(net::virtual_mac(mac.family, mac.vrid));
+    }
+    std::ranges::sort(wanted);  // VLANs of a port may have the same
+    const auto same = std::ranges::unique(wanted);
+    wanted.erase(same.begin(), same.end());
+    std::ranges::move(receive(entry, std::move(wanted)), std::back_inserter(lines));
+  }
+  return lines;
 }
 
 std::vector<dataplane::TwinPort> PortSet::twin_ports() const {

@@ -17,6 +17,7 @@
 #include "config/model.h"
 #include "control/device_beneath.h"
 #include "control/error.h"
+#include "control/ownership.h"
 #include "control/twin_network.h"
 #include "dataplane/eal.h"
 #include "dataplane/exception.h"
@@ -35,13 +36,14 @@ struct PortEntry {
   std::unique_ptr<dataplane::Port> port;
   std::unique_ptr<dataplane::RssTable> rss;  // null: not known
   std::optional<dataplane::Tap> twin;
-  std::vector<dataplane::Tap> vlan_twins;  // as config.vlans; empty without a twin
+  std::vector<dataplane::Tap> vlan_twins;     // as config.vlans; empty without a twin
+  std::vector<net::MacAddress> virtual_macs;  // that the port receives, sorted
 };
 
 class PortSet {
  public:
-  // Starts DPDK as well. `workers` is the number of polling cores. What fails is named, and all
-  // that was done before is undone.
+  // Starts DPDK as well, unless there are no ports. `workers` is the number of polling cores. What
+  // fails is named, and all that was done before is undone.
   [[nodiscard]] static std::expected<std::unique_ptr<PortSet>, Error> open(
       const config::Config& config, uint16_t workers);
   PortSet(const PortSet&) = delete;
@@ -60,6 +62,11 @@ class PortSet {
   [[nodiscard]] std::vector<dataplane::TwinPort> twin_ports() const;
   // Addresses and routes that `config`, with the same ports, wants the twins to have.
   [[nodiscard]] std::vector<TwinNetworkPart> twin_network(const config::Config& config) const;
+
+  // The virtual MACs that ports receive from now on, of all virtual routers that may become master:
+  // a device takes longer to be told than a fail-over may, and the workers take frames to those
+  // alone that we are master of (Ownership). Lines for the log, where something has changed.
+  std::vector<std::string> receive_virtual_macs(const std::vector<VirtualMac>& macs);
 
   // What an operator should know, a line each: memory, queues, what a device would not do.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }

@@ -10,6 +10,7 @@ using dataplane::ConnState;
 
 // The file's rates are for all workers together. Each gets its share, but not nothing.
 uint32_t share(uint32_t per_second, uint32_t workers) {
+  if (workers == 0) return per_second;
   return (per_second + workers - 1) / workers;
 }
 

@@ -17,6 +17,7 @@
 #include "control/kernel_state.h"
 #include "control/snapshot_builder.h"
 #include "control/snapshot_store.h"
+#include "control/vrrp_control.h"
 #include "control/worker_load.h"
 #include "dataplane/conn_table.h"
 #include "dataplane/grace.h"
@@ -60,6 +61,7 @@ struct Surroundings {
   std::vector<uint16_t> cores;          // by worker
   std::vector<std::string> interfaces;  // names, numbered as in kernel_state.h
   std::string dpdk_version;
+  VrrpControl vrrp;
 };
 
 class State {

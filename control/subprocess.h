@@ -68,9 +68,8 @@ class Program : public std::enable_shared_from_this<Program> {
   // On the loop at the end of its time, before it is dead: who waits for an answer has one now.
   using TimedOut = std::move_only_function<void()>;
 
-  [[nodiscard]] static std::shared_ptr<Program> start(boost::asio::any_io_executor loop,
-                                                      ProgramOptions options, Done done,
-                                                      TimedOut timed_out = {});
+  static std::shared_ptr<Program> start(boost::asio::any_io_executor loop, ProgramOptions options,
+                                        Done done, TimedOut timed_out = {});
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   // Only when the loop is gone or the program is over: what still runs is killed and reaped.

@@ -420,6 +420,7 @@ PortStats Port::stats() const {
 }
 
 Port::~Port() {
+  if (filter_socket_ >= 0) ::close(filter_socket_);
   // After a failed queue the AF_XDP driver of DPDK 22.11 would free it again.
   if (id_ == no_port || beyond_repair_) return;
   stop();

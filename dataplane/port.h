@@ -97,6 +97,12 @@ class Port {
   [[nodiscard]] std::expected<void, Error> start(const PortQueues& queues, rte_mempool* pool);
   void stop();  // nothing may poll the queues any more
 
+  // Frames to this unicast MAC are received as well, until remove_mac() or the end: by the device's
+  // filter, on a kernel interface by the kernel's, and where there is no room in it by promiscuous
+  // mode. Says which, for the log; an error where frames to it may not come.
+  [[nodiscard]] std::expected<std::string, Error> add_mac(const net::MacAddress& mac);
+  void remove_mac(const net::MacAddress& mac);
+
   [[nodiscard]] const RssInfo& rss() const { return rss_; }
   // RTE_ETH_RX_OFFLOAD_*, as configured. Of transmit offloads none is used: see port.cpp.
   [[nodiscard]] uint64_t rx_offloads() const { return rx_offloads_; }
@@ -115,14 +121,19 @@ class Port {
                                                          rte_mempool* pool);
   void set_filters();
   void read_rss(uint16_t rx_queues, const rte_eth_dev_info& info);
+  [[nodiscard]] bool change_kernel_filter(const net::MacAddress& mac, bool add);
+  [[nodiscard]] std::expected<std::string, Error> receive_all();
   PortOptions options_;
   std::string dpdk_name_;
   uint16_t id_ = 0xffff;  // 0xffff: not attached
   int socket_ = 0;
   bool started_ = false;
   bool ever_started_ = false;
-  bool beyond_repair_ = false;       // not to be closed: the process ends anyway
-  std::vector<int> packet_sockets_;  // AF_PACKET: the driver's, one per queue
+  bool beyond_repair_ = false;               // not to be closed: the process ends anyway
+  std::vector<int> packet_sockets_;          // AF_PACKET: the driver's, one per queue
+  int filter_socket_ = -1;                   // on a kernel interface: holds the MACs of add_mac()
+  std::vector<net::MacAddress> unfiltered_;  // MACs for which the port is promiscuous
+  bool promiscuous_for_macs_ = false;        // by us alone
   mutable uint64_t packet_drops_ = 0;
   net::MacAddress mac_;
   uint16_t mtu_ = 1500;

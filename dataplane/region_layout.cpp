@@ -39,8 +39,8 @@ uint64_t worker_stride(const RegionLimits& limits) {
 }  // namespace
 
 std::string_view lay_out_region(RegionHeader& header, const RegionLimits& limits) {
-  if (limits.workers == 0 || limits.workers > max_workers)
-    return "the number of workers is impossible";
+  // None: VRRP alone.
+  if (limits.workers > max_workers) return "the number of workers is impossible";
   if (limits.max_backends >= 1U << backend_index_bits) return "max_backends is above 16777215";
   if (limits.max_services >= 1U << backend_index_bits) return "max_services is above 16777215";
   header.magic = region_magic;

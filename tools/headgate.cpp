@@ -17,8 +17,10 @@ int main(int argc, char** argv) {
     (invocation.error().exit_status == 0 ? std::cout : std::cerr) << invocation.error().text;
     return invocation.error().exit_status;
   }
-  const auto renderer =
-      cli::make_renderer(invocation->request.command, {invocation->json, invocation->exact});
+  const cli::Format format{.json = invocation->json,
+                           .exact = invocation->exact,
+                           .detail = invocation->request.arguments.contains("name")};
+  const auto renderer = cli::make_renderer(invocation->request.command, format);
   const auto status = cli::exchange(
       invocation->socket, invocation->request, invocation->timeout,
       [&](const boost::json::array& rows) { std::cout << renderer->rows(rows) << std::flush; });

@@ -90,6 +90,22 @@ constexpr std::array neighbours{
     ListColumn{"MAC", "mac"},
     ListColumn{"STATE", "state"},
 };
+constexpr std::array vrrp{
+    ListColumn{"NAME", "name"},
+    ListColumn{"INTERFACE", "interface"},
+    ListColumn{"FAMILY", "family"},
+    ListColumn{"ID", "virtual_router_id", Kind::plain},
+    ListColumn{"STATE", "state"},
+    ListColumn{"FOR", "in_state_s", Kind::duration},
+    ListColumn{"PRIORITY", "priority", Kind::plain, false, "base_priority"},
+    ListColumn{"MASTER", "master"},
+    ListColumn{"TRANSITIONS", "transitions", Kind::count},
+    ListColumn{"SENT", "adverts_sent", Kind::count},
+    ListColumn{"RECEIVED", "adverts_received", Kind::count},
+    ListColumn{"DISCARDED", "discarded", Kind::count},
+    ListColumn{"GROUP", "group"},
+    ListColumn{"REASON", "reason"},
+};
 
 constexpr std::array layouts{
     ListLayout{"show services", "No services are configured.", false, services},
@@ -99,6 +115,7 @@ constexpr std::array layouts{
     ListLayout{"show workers", "No workers.", false, workers},
     ListLayout{"show drops", "Nothing was dropped.", false, drops},
     ListLayout{"show neighbours", "No neighbours are in use.", false, neighbours},
+    ListLayout{"show vrrp", "No virtual routers.", false, vrrp},
 };
 
 }  // namespace

@@ -128,6 +128,23 @@ class Builder {
     return *this;
   }
 
+  // A word that must be on or off, as true or false.
+  Builder& on_off(const std::string& placeholder, const std::string& key,
+                  const std::string& description) {
+    app_->add_option_function<std::string>(
+            placeholder,
+            [r = request_, key](const std::string& word) {
+              if (word != "on" && word != "off") {
+                throw CLI::ValidationError(word + " is neither on nor off");
+              }
+              r->arguments[key] = word == "on";
+            },
+            description)
+        ->type_name("on|off")
+        ->required();
+    return *this;
+  }
+
   // `flags` may hold a negation: "--fallback,!--no-fallback".
   Builder& flag(const std::string& flags, const std::string& key, const std::string& description) {
     // CLI11 takes --flag=VALUE, and throws what is no ParseError where it makes no number of it.
@@ -165,6 +182,8 @@ void add_show(Builder& root) {
   show.word("drops", "why packets were dropped")
       .flag("--all", "all", "reasons that never happened as well");
   show.word("neighbours", "next hops and their MAC addresses, as the workers see them");
+  show.word("vrrp", "virtual routers and sync groups")
+      .text("name", "name", "all about this one: a virtual router's name, or a sync group's");
   show.word("config", "the configuration that runs, as YAML");
 }
 
@@ -235,6 +254,14 @@ void add_backend(Builder& root) {
   Builder drain = backend.word("drain", "weight 0: no new connections, those it has go on");
   positional(drain);
   drain.duration("--deadline", "deadline_s", "end what is left after this");
+}
+
+void add_vrrp(Builder& root) {
+  Builder vrrp = root.word("vrrp", "hand over virtual routers, or leave them all", false);
+  vrrp.word("failover", "leave mastership to another router, and do not take it back by preemption")
+      .text("name", "name", "a virtual router's name, or a sync group's", true);
+  vrrp.word("maintenance", "on: leave all virtual routers until it is off again")
+      .on_off("switch", "on", "on or off");
 }
 
 void add_rest(Builder& root) {
@@ -321,6 +348,7 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
   add_show(root);
   add_service(root);
   add_backend(root);
+  add_vrrp(root);
   add_rest(root);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

@@ -8,6 +8,7 @@
 
 #include "tools/headgate_columns.h"
 #include "tools/headgate_table.h"
+#include "tools/headgate_vrrp.h"
 
 namespace headgate::cli {
 
@@ -261,6 +262,7 @@ std::string print_change(const Status& status, Format /*format*/) {
 
 std::unique_ptr<Renderer> make_renderer(std::string_view command, Format format) {
   if (format.json) return std::make_unique<JsonRenderer>();
+  if (command == "show vrrp") return make_vrrp_renderer(format);
   if (const ListLayout* layout = find_layout(command)) {
     return std::make_unique<ListRenderer>(*layout, format);
   }

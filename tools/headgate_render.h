@@ -27,6 +27,7 @@ class Renderer {
 struct Format {
   bool json = false;
   bool exact = false;
+  bool detail = false;  // `show vrrp NAME`: all of what was named
 };
 
 [[nodiscard]] std::unique_ptr<Renderer> make_renderer(std::string_view command, Format format);

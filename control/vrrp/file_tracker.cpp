@@ -84,7 +84,10 @@ int32_t parse_file_value(std::string_view text) {
   text.remove_prefix(begin);
   text = text.substr(0, text.find_first_of(blanks));
   const bool negative = text.starts_with('-');
-  if (text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with('+')) {
+    text.remove_prefix(1);
+    if (text.starts_with('-')) return 0;
+  }
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size() || error == std::errc::invalid_argument) return 0;
@@ -101,6 +104,7 @@ struct FileTracker::Impl : std::enable_shared_from_this<Impl> {
   void wait_for_events();
   void wait_for_time();
   void read_events();
+  void forget(int gone);
   void watch(const std::string& path, Folder& folder);
   void check_folders();
   void read_files(const std::string* folder, bool tell);
@@ -159,7 +163,8 @@ void FileTracker::Impl::wait_for_time() {
 void FileTracker::Impl::read_events() {
   alignas(inotify_event) std::array<char, 4096> buffer;
   std::vector<int> touched;
-  bool all = false;
+  bool lost = false;
+  bool folder_left = false;
   ssize_t count = 0;
   constexpr int most_reads = 16;  // in one turn; the descriptor stays readable
   for (int i = 0; i < most_reads; ++i) {
@@ -170,17 +175,31 @@ void FileTracker::Impl::read_events() {
       std::memcpy(&event, buffer.data() + at, sizeof event);
       at += static_cast<ssize_t>(sizeof event + event.len);
       touched.push_back(event.wd);
-      const bool folder_left = (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) != 0;
-      all = all || folder_left || (event.mask & IN_Q_OVERFLOW) != 0;
+      if ((event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) != 0) {
+        forget(event.wd);
+        folder_left = true;
+      }
+      if ((event.mask & IN_Q_OVERFLOW) != 0) lost = true;
     }
   }
-  if (all) return check_folders();
+  // Folders first: a file that is written in a new one is read below or there.
+  if (folder_left || lost) check_folders();
+  if (lost) read_files(nullptr, true);
   std::vector<std::string> paths;
   for (const auto& [path, folder] : folders) {
     if (std::ranges::find(touched, folder.watch) != touched.end()) paths.push_back(path);
   }
   for (const std::string& path : paths) {
     if (!closed) read_files(&path, true);
+  }
+}
+
+// The folder is not at its path any more. One that is made anew may have the inode of the old one.
+void FileTracker::Impl::forget(int gone) {
+  for (auto& [path, folder] : folders) {
+    if (folder.watch != gone) continue;
+    inotify_rm_watch(events.native_handle(), gone);
+    folder.watch = -1;
   }
 }
 
@@ -198,7 +217,7 @@ void FileTracker::Impl::check_folders() {
     const std::optional<Identity> now = identity_of(path);
     if (folder.watch >= 0 && now == folder.identity) continue;
     watch(path, folder);
-    changed.push_back(path);
+    changed.push_back(path);  // also without a watch: inotify may be used up
   }
   for (const std::string& path : changed) {
     if (!closed) read_files(&path, true);

@@ -19,6 +19,7 @@ constexpr size_t comm_length = 15;
 struct Process {
   std::string comm;
   std::string argument;    // argv[0]
+  std::string script;      // argv[1], where it is a script that has given the process its name
   std::string executable;  // empty: not ours to know
 };
 
@@ -42,6 +43,11 @@ std::string read_link(const std::string& path) {
   return text;
 }
 
+std::string_view last_part(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
 // False for one that is gone, or only waits to be reaped.
 bool read_process(const std::string& folder, Process& process) {
   // `PID (COMM) STATE ...`, where COMM may hold anything.
@@ -55,22 +61,23 @@ bool read_process(const std::string& folder, Process& process) {
   if (state == 'Z' || state == 'X') return false;
   process.comm = stat.substr(open_at + 1, close_at - open_at - 1);
   const std::string arguments = read_start(folder + "/cmdline");
-  process.argument = arguments.substr(0, arguments.find('\0'));
+  const size_t end = arguments.find('\0');
+  process.argument = arguments.substr(0, end);
+  if (end != std::string::npos) {
+    const std::string second = arguments.substr(end + 1, arguments.find('\0', end + 1) - end - 1);
+    if (last_part(second).substr(0, comm_length) == process.comm) process.script = second;
+  }
   process.executable = read_link(folder + "/exe");
   return true;
 }
 
-std::string_view last_part(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
-
 bool matches(const Process& process, const std::string& name) {
   if (name.find('/') != std::string::npos) {
-    return process.executable == name || process.argument == name;
+    return process.executable == name || process.argument == name || process.script == name;
   }
   if (process.comm == name && name.size() <= comm_length) return true;
-  return last_part(process.argument) == name || last_part(process.executable) == name;
+  return last_part(process.argument) == name || last_part(process.executable) == name ||
+         last_part(process.script) == name;
 }
 
 }  // namespace

@@ -18,6 +18,12 @@ constexpr uint16_t usual_reta_size = 128;
 
 std::array<FakeNic*, RTE_MAX_ETHPORTS> nics{};
 
+net::MacAddress mac_of(const rte_ether_addr& address) {
+  net::MacAddress mac;
+  std::ranges::copy(address.addr_bytes, mac.bytes.begin());
+  return mac;
+}
+
 FakeNic* nic_of(uint16_t port) {
   return port < nics.size() ? nics[port] : nullptr;
 }
@@ -49,6 +55,19 @@ FakeNic::~FakeNic() {
   for (rte_ring* ring : rings_) {
     rte_ring_free(ring);
   }
+}
+
+int FakeNic::add_mac(const net::MacAddress& mac) {
+  if (told_.macs.size() == claims_.mac_filters)
+    return claims_.mac_filters == 0 ? -ENOTSUP : -ENOSPC;
+  told_.macs.push_back(mac);
+  return 0;
+}
+
+int FakeNic::set_promiscuous(bool on) {
+  if (!claims_.promiscuous) return -ENOTSUP;
+  told_.promiscuous = on;
+  return 0;
 }
 
 uint16_t FakeNic::reta_size() const {
@@ -113,6 +132,11 @@ int __real_rte_eth_dev_configure(uint16_t port, uint16_t rx_queues, uint16_t tx_
                                  const rte_eth_conf* conf);
 int __real_rte_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors,
                                   unsigned socket, const rte_eth_txconf* conf);
+int __real_rte_eth_dev_mac_addr_add(uint16_t port, rte_ether_addr* address, uint32_t pool);
+int __real_rte_eth_dev_mac_addr_remove(uint16_t port, rte_ether_addr* address);
+int __real_rte_eth_promiscuous_enable(uint16_t port);
+int __real_rte_eth_promiscuous_disable(uint16_t port);
+int __real_rte_eth_promiscuous_get(uint16_t port);
 int __real_rte_eth_dev_rss_hash_conf_get(uint16_t port, rte_eth_rss_conf* conf);
 int __real_rte_eth_dev_rss_reta_query(uint16_t port, rte_eth_rss_reta_entry64* groups,
                                       uint16_t size);
@@ -146,6 +170,35 @@ int __wrap_rte_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descri
   }
   nic->tx_queue(conf->offloads);
   return __real_rte_eth_tx_queue_setup(port, queue, descriptors, socket, nullptr);
+}
+
+int __wrap_rte_eth_dev_mac_addr_add(uint16_t port, rte_ether_addr* address, uint32_t pool) {
+  auto* nic = headgate::test::nic_of(port);
+  return nic == nullptr ? __real_rte_eth_dev_mac_addr_add(port, address, pool)
+                        : nic->add_mac(headgate::test::mac_of(*address));
+}
+
+int __wrap_rte_eth_dev_mac_addr_remove(uint16_t port, rte_ether_addr* address) {
+  auto* nic = headgate::test::nic_of(port);
+  if (nic == nullptr) return __real_rte_eth_dev_mac_addr_remove(port, address);
+  nic->remove_mac(headgate::test::mac_of(*address));
+  return 0;
+}
+
+int __wrap_rte_eth_promiscuous_enable(uint16_t port) {
+  auto* nic = headgate::test::nic_of(port);
+  return nic == nullptr ? __real_rte_eth_promiscuous_enable(port) : nic->set_promiscuous(true);
+}
+
+int __wrap_rte_eth_promiscuous_disable(uint16_t port) {
+  auto* nic = headgate::test::nic_of(port);
+  return nic == nullptr ? __real_rte_eth_promiscuous_disable(port) : nic->set_promiscuous(false);
+}
+
+int __wrap_rte_eth_promiscuous_get(uint16_t port) {
+  const auto* nic = headgate::test::nic_of(port);
+  if (nic == nullptr) return __real_rte_eth_promiscuous_get(port);
+  return nic->configuration().promiscuous ? 1 : 0;
 }
 
 int __wrap_rte_eth_dev_rss_hash_conf_get(uint16_t port, rte_eth_rss_conf* conf) {

@@ -14,6 +14,8 @@
 #include <rte_config.h>
 #include <rte_ethdev.h>
 
+#include "dataplane/net/address.h"
+
 namespace headgate::test {
 
 struct NicClaims {
@@ -24,6 +26,8 @@ struct NicClaims {
   std::vector<uint16_t> reta{};  // empty: what a driver does, all queues in turn, 128 entries
   bool tells_key = true;         // drivers of virtual functions may not
   bool tells_reta = true;
+  uint32_t mac_filters = 0;  // beside its own
+  bool promiscuous = true;   // can be
 };
 
 // What the NIC was told at last.
@@ -33,6 +37,8 @@ struct NicConfiguration {
   uint64_t rss_hash = 0;
   std::vector<uint8_t> key{};  // empty: to use its own
   std::vector<uint64_t> tx_queue_offloads{};
+  std::vector<net::MacAddress> macs{};
+  bool promiscuous = false;
 };
 
 class FakeNic {
@@ -50,6 +56,9 @@ class FakeNic {
   void describe(rte_eth_dev_info& info) const;
   [[nodiscard]] int configure(const rte_eth_conf& conf, uint16_t rx_queues);
   void tx_queue(uint64_t offloads) { told_.tx_queue_offloads.push_back(offloads); }
+  [[nodiscard]] int add_mac(const net::MacAddress& mac);
+  void remove_mac(const net::MacAddress& mac) { std::erase(told_.macs, mac); }
+  [[nodiscard]] int set_promiscuous(bool on);
   [[nodiscard]] int tell_rss(rte_eth_rss_conf& conf) const;
   [[nodiscard]] int tell_reta(rte_eth_rss_reta_entry64* groups, uint16_t size) const;
 

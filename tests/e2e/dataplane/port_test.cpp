@@ -204,6 +204,26 @@ TEST_P(BothDrivers, LosesNoFrameAndNoBuffer) {
   EXPECT_EQ(port->stats().tx_errors, 0U);
 }
 
+// A veth pair filters nothing, so that frames come anyway; without filters of its own the device is
+// promiscuous for as long as somebody asks, which shows that the kernel was asked.
+TEST_P(BothDrivers, ReceivesVirtualMacsForAsLongAsTheyAreWanted) {
+  start({.kind = GetParam()});
+  const auto promiscuity = [&] {
+    const std::string link = gate.sh("ip -d link show net0");
+    return std::stoi(link.substr(link.find("promiscuity ") + 12));
+  };
+  const int before = promiscuity();
+  const net::MacAddress mac = net::virtual_mac(net::Family::ipv4, 51);
+  ASSERT_TRUE(port->add_mac(mac));
+  EXPECT_EQ(promiscuity(), before + 1);
+  Frame frame = numbered_frame(7);
+  memcpy(frame.data(), mac.bytes.data(), mac.bytes.size());
+  far_side->send(frame);
+  EXPECT_EQ(number_of(port_gets()), 7U);
+  port->remove_mac(mac);
+  EXPECT_EQ(promiscuity(), before);
+}
+
 TEST_P(BothDrivers, NamesAnInterfaceThatIsNotThere) {
   const auto opened = Port::open({.name = "wan", .kind = GetParam(), .device = "nonesuch0"});
   ASSERT_FALSE(opened);

@@ -125,6 +125,7 @@ class CommandsTest : public testing::Test {
   void spawn(const std::string& command, const char* arguments, std::optional<Status>& result,
              Peer peer = {1, 0, 0}) {
     rows_.clear();
+    pieces_ = 0;
     protocol::Request request{command, json::parse(arguments).as_object()};
     SendRows send = [this](std::string rows) { return keep(std::move(rows)); };
     asio::co_spawn(loop_, commands_.run(peer, std::move(request), std::move(send)),
@@ -141,6 +142,7 @@ class CommandsTest : public testing::Test {
     }
   }
   asio::awaitable<void> keep(std::string rows) {
+    ++pieces_;
     json::value piece = json::parse(rows);
     for (json::value& row : piece.as_array())
       rows_.push_back(std::move(row));
@@ -171,6 +173,7 @@ class CommandsTest : public testing::Test {
   Commands commands_{machine_.state, changes_, pool_};
   dataplane::Tick now_ = 1000;
   json::array rows_;
+  size_t pieces_ = 0;  // in which the rows came
   std::string directory_;
 };
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "dataplane/limits.h"
 #include "dataplane/snapshot.h"
 
 namespace headgate::control {
@@ -81,7 +82,7 @@ TEST(RegionMemory, DescriptorClosesOnExec) {
 
 TEST(RegionMemory, ImpossibleLimitsAreRefused) {
   dataplane::RegionLimits limits = small_limits;
-  limits.workers = 0;
+  limits.workers = dataplane::max_workers + 1;
   EXPECT_FALSE(RegionMemory::create(limits, RegionPages::plain).has_value());
   limits = small_limits;
   limits.max_backends = 1U << 24;

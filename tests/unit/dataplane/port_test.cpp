@@ -167,5 +167,48 @@ TEST_F(NicPort, ASoftwarePortIsNotAskedToVerifyHeaders) {
   EXPECT_EQ(port->rx_offloads(), 0U);
 }
 
+TEST_F(NicPort, PutsVirtualMacsIntoTheFiltersOfTheNic) {
+  start({.mac_filters = 2});
+  const net::MacAddress one = net::virtual_mac(net::Family::ipv4, 7);
+  const net::MacAddress other = net::virtual_mac(net::Family::ipv6, 7);
+  EXPECT_EQ(port->add_mac(one).value_or(""),
+            "wan: virtual MACs are received by the filters of " + nic->device());
+  ASSERT_TRUE(port->add_mac(other));
+  EXPECT_EQ(nic->configuration().macs, (std::vector{one, other}));
+  EXPECT_FALSE(nic->configuration().promiscuous);
+  port->remove_mac(one);
+  EXPECT_EQ(nic->configuration().macs, std::vector{other});
+}
+
+TEST_F(NicPort, IsPromiscuousForVirtualMacsThatHaveNoFilterAndOnlyForThem) {
+  start({.mac_filters = 1});
+  const auto mac = [](uint8_t vrid) { return net::virtual_mac(net::Family::ipv4, vrid); };
+  ASSERT_TRUE(port->add_mac(mac(1)));
+  EXPECT_EQ(port->add_mac(mac(2)).value_or(""),
+            "wan: virtual MACs are received by promiscuous mode");
+  ASSERT_TRUE(port->add_mac(mac(3)));
+  EXPECT_TRUE(nic->configuration().promiscuous);
+  port->remove_mac(mac(1));
+  port->remove_mac(mac(2));
+  EXPECT_TRUE(nic->configuration().promiscuous) << "for the third";
+  port->remove_mac(mac(3));
+  EXPECT_FALSE(nic->configuration().promiscuous);
+}
+
+TEST_F(NicPort, StaysPromiscuousWhereTheConfigurationSaysSo) {
+  start({}, 1, {.kind = PortKind::pci, .promiscuous = true});
+  const net::MacAddress mac = net::virtual_mac(net::Family::ipv4, 1);
+  ASSERT_TRUE(port->add_mac(mac));
+  port->remove_mac(mac);
+  EXPECT_TRUE(nic->configuration().promiscuous);
+}
+
+TEST_F(NicPort, SaysThatAVirtualMacCannotBeReceived) {
+  start({.promiscuous = false});
+  const auto added = port->add_mac(net::virtual_mac(net::Family::ipv4, 1));
+  ASSERT_FALSE(added);
+  EXPECT_NE(added.error().text().find("virtual_mac"), std::string::npos) << added.error().text();
+}
+
 }  // namespace
 }  // namespace headgate::dataplane

@@ -57,6 +57,11 @@ TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("timeouts"), "timeouts {}");
   EXPECT_EQ(request_of("timeouts set udp=5m tcp_established_s=10"),
             R"(timeouts set {"udp_s":300,"tcp_established_s":10})");
+  EXPECT_EQ(request_of("show vrrp"), "show vrrp {}");
+  EXPECT_EQ(request_of("show vrrp outside"), R"(show vrrp {"name":"outside"})");
+  EXPECT_EQ(request_of("vrrp failover outside"), R"(vrrp failover {"name":"outside"})");
+  EXPECT_EQ(request_of("vrrp maintenance on"), R"(vrrp maintenance {"on":true})");
+  EXPECT_EQ(request_of("vrrp maintenance off"), R"(vrrp maintenance {"on":false})");
   EXPECT_EQ(request_of("zero"), "zero {}");
   EXPECT_EQ(request_of("zero web"), R"(zero {"service":"web"})");
   EXPECT_EQ(request_of("version"), "version {}");
@@ -81,8 +86,13 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
   EXPECT_EQ(request_of("backend"),
             "exit 2: headgate: a command is missing; one of add, edit, delete, drain");
   EXPECT_EQ(request_of(""),
-            "exit 2: headgate: a command is missing; one of show, service, backend, reload, "
-            "timeouts, zero, version");
+            "exit 2: headgate: a command is missing; one of show, service, backend, vrrp, "
+            "reload, timeouts, zero, version");
+  EXPECT_EQ(request_of("vrrp failover"), "exit 2: headgate: name is required");
+  EXPECT_EQ(request_of("vrrp maintenance"), "exit 2: headgate: switch is required");
+  EXPECT_EQ(request_of("vrrp maintenance maybe"), "exit 2: headgate: maybe is neither on nor off");
+  EXPECT_EQ(request_of("vrrp"),
+            "exit 2: headgate: a command is missing; one of failover, maintenance");
   EXPECT_EQ(request_of("--bogus"), "exit 2: headgate: there is no option --bogus");
   EXPECT_EQ(request_of("backend drain web x --deadline soon"),
             "exit 2: headgate: soon is no time; write 30s, 5m, 2h or 1d");
@@ -92,9 +102,9 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
             "exit 2: headgate: -1 is no number from 0 to 4294967295");
   EXPECT_EQ(request_of("show service"),
             "exit 2: headgate: there is no command \"service\"; one of services, backends, "
-            "connections, ports, workers, stats, drops, neighbours, config");
+            "connections, ports, workers, stats, drops, neighbours, vrrp, config");
   EXPECT_EQ(request_of("sho"),
-            "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, "
+            "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, vrrp, "
             "reload, timeouts, zero, version");
 }
 
