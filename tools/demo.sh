@@ -2,17 +2,19 @@
 # headgate at work: real HTTP requests from a client through a VIP to two nginx servers, each mode
 # in a network of its own made of namespaces, and what the packets looked like on the way.
 #
-#   tools/demo.sh [dr|nat|fullnat|ipip|all]     default: all, one after the other
+#   tools/demo.sh [dr|nat|fullnat|ipip|vrrp|all]  default: all, one after the other; vrrp is a
+#                                               failover between two boxes
 #   tools/demo.sh MODE --keep                   leaves that mode running and says what to try
 #   tools/demo.sh stop ID                       takes a kept one down
 #
 # Installs what is missing and builds. Needs root; changes nothing outside its own namespaces. The
 # exit status is not 0 when a single request fails.
 set -euo pipefail
-# shellcheck source=tools/testbed.sh
-source "$(dirname "${BASH_SOURCE[0]}")/testbed.sh"
+# shellcheck source=tools/demo_vrrp.sh
+source "$(dirname "${BASH_SOURCE[0]}")/demo_vrrp.sh"
 
 readonly requests=50 # of each family
+readonly all_modes=(dr nat fullnat ipip vrrp)
 build_dir=${HEADGATE_BUILD:-$repository/build}
 programs=(control/headgated tools/headgate tools/ipip_decap)
 keep=0
@@ -298,18 +300,18 @@ main() {
     case $1 in
       -h | --help) usage && exit 0 ;;
       --keep) keep=1 ;;
-      dr | nat | fullnat | ipip) modes+=("$1") ;;
-      all) modes+=(dr nat fullnat ipip) ;;
+      dr | nat | fullnat | ipip | vrrp) modes+=("$1") ;;
+      all) modes+=("${all_modes[@]}") ;;
       stop) stop_kept "${2:-}" && exit 0 ;;
       *) fail "unknown argument '$1' (--help tells)" ;;
     esac
     shift
   done
-  ((${#modes[@]})) || modes=(dr nat fullnat ipip)
+  ((${#modes[@]})) || modes=("${all_modes[@]}")
   ((keep == 0 || ${#modes[@]} == 1)) || fail '--keep needs one mode: tools/demo.sh nat --keep'
   prepare
   for mode in "${modes[@]}"; do
-    run_mode "$mode"
+    if [[ $mode == vrrp ]]; then run_vrrp; else run_mode "$mode"; fi
     if ((keep == 0)); then testbed_destroy "$testbed_id"; fi
   done
   if ((failed)); then
@@ -318,7 +320,7 @@ main() {
     printf '\n%sEvery request was answered.%s\n' "$green" "$plain"
   fi
   if ((keep)); then
-    say_what_to_try
+    if [[ ${modes[0]} == vrrp ]]; then say_what_to_try_vrrp; else say_what_to_try; fi
     testbed_keep
   fi
   exit "$failed"

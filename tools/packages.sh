@@ -4,8 +4,8 @@
 #   tools/packages.sh [--list | --missing] [build|run|test|demo|lint ...]
 #
 # Without a group: all of them. Does nothing, quickly, where everything is there; needs root else.
-# No service is started, and those of nginx and iperf3 are left disabled: the demo and the tests run
-# these programs by themselves, in their own namespaces.
+# No service is started, and those of nginx, iperf3 and keepalived are left disabled: the demo and
+# the tests run these programs by themselves, in their own namespaces.
 set -euo pipefail
 
 # What a build with its tests needs.
@@ -24,14 +24,15 @@ run_packages=(
 demo_packages=(nginx curl tcpdump ethtool python3)
 # What the tests add to that.
 test_packages=(
-  libbenchmark-dev python3-scapy wrk iperf3 jq valgrind dpdk-dev lua5.4 "${demo_packages[@]}"
+  libbenchmark-dev python3-scapy python3-yaml wrk iperf3 jq valgrind dpdk-dev lua5.4
+  keepalived psmisc "${demo_packages[@]}"
 )
 # The compiler's run-time library is for the fuzz targets.
 lint_packages=(
   git clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3
 )
 # Only there for their programs; Debian would start them as services on installation.
-service_packages=(nginx iperf3)
+service_packages=(nginx iperf3 keepalived)
 
 readonly policy_file=/usr/sbin/policy-rc.d
 readonly policy_mark='# headgate: tools/packages.sh, while it installs'

@@ -2,6 +2,7 @@
 # client, headgate's place and real servers. Source it after `set -euo pipefail`.
 #
 #   testbed_begin TOPOLOGY [SERVERS]  builds it; all is taken down when the script ends
+#   testbed_open                  the same without any LAN or host but the one that has the bridges
 #   on HOST COMMAND...            runs it in the namespace of client, gate, rs1, rs2 ... or router
 #   start_web HOST                nginx: / says who answered whom, /files/ is $testbed_dir/files
 #   start_udp_echo HOST PORT      answers "HOST PAYLOAD"
@@ -50,8 +51,7 @@ ipv6_of() {
   printf 'fd00:%d::%d' "${octets[1]}" "${octets[3]}"
 }
 
-testbed_begin() {
-  local topology=$1 servers=${2:-2}
+testbed_open() {
   need_root
   server_names=() server4=() server6=()
   testbed_dir=$(mktemp -d "${TMPDIR:-/tmp}/hg-XXXXXX")
@@ -62,8 +62,12 @@ testbed_begin() {
   trap testbed_end EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-
   add_host switch
+}
+
+testbed_begin() {
+  local topology=$1 servers=${2:-2}
+  testbed_open
   add_lan lan1
   add_host client
   add_host gate
@@ -150,16 +154,16 @@ add_lan() {
   ip -n "$testbed_id-switch" link set "$1" up
 }
 
-# plug HOST DEVICE LAN [ADDRESS]: a cable from the host to the LAN's bridge.
+# plug HOST DEVICE LAN [ADDRESS]: a cable from the host to the LAN's bridge. A host called gate,
+# gate1 ... does not get the address but the MAC that goes with it: its port's twin holds addresses.
 plug() {
   local host=$1 device=$2 lan=$3 address=${4:-} mac
-  # The gate's ports have no address of their own, but MACs that read like those of their twins'
-  # addresses.
-  if [[ $host == gate ]]; then mac=$(mac_of "10.${lan#lan}.0.1"); else mac=$(mac_of "$address"); fi
+  mac=$(mac_of "${address:-10.${lan#lan}.0.1}")
+  if [[ $host == gate* ]]; then address=''; fi
   ip -n "$testbed_id-$host" link add "$device" address "$mac" type veth \
     peer name "$host-$lan" netns "$testbed_id-switch"
   ip -n "$testbed_id-switch" link set "$host-$lan" master "$lan" up
-  if [[ $host == gate ]]; then ip -n "$testbed_id-gate" link set "$device" addrgenmode none; fi
+  if [[ $host == gate* ]]; then ip -n "$testbed_id-$host" link set "$device" addrgenmode none; fi
   # A veth pair leaves checksums and segmentation to a NIC that is not there: whoever reads raw
   # frames would see them unfinished.
   on "$host" ethtool -K "$device" tx off tso off gso off gro off >/dev/null

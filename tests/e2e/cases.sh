@@ -47,6 +47,25 @@ in_parts() {
   exit "$status"
 }
 
+# parts_side_by_side PART...: the same, all at once, for parts that mostly wait. Their lines come
+# when they have ended, part by part.
+parts_side_by_side() {
+  local part status=0 i pids=() said
+  said=$(mktemp -d)
+  # shellcheck disable=SC2064  # the folder of now
+  trap "rm -rf '$said'" EXIT
+  trap 'wait; exit 143' TERM INT HUP
+  for part; do
+    "$0" "$part" >"$said/${#pids[@]}" 2>&1 &
+    pids+=($!)
+  done
+  for i in "${!pids[@]}"; do
+    wait "${pids[i]}" || status=1
+    cat "$said/$i"
+  done
+  exit "$status"
+}
+
 skip() {
   printf 'SKIP %s %s\n' "$1" "$2"
 }

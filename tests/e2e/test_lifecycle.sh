@@ -142,7 +142,6 @@ check_gate 'every packet has one verdict' sum_rule_holds
 # ---- two daemons side by side, in two namespaces
 add_host gate2
 plug gate2 net0 lan1 10.1.0.3
-ip -n "$testbed_id-gate2" address flush dev net0
 sed "s|run_dir: .*|run_dir: $testbed_dir/run2|; s|file_prefix: .*|file_prefix: $testbed_id-2|
   s|10\.1\.0\.1/24|10.1.0.3/24|; s|fd00:1::1/64|fd00:1::3/64|
   s|address: \"$vip4\"|address: \"10.1.0.90\"|; s|address: \"$vip6\"|address: \"fd00:1::90\"|" \
