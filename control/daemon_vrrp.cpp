@@ -111,8 +111,26 @@ Daemon::Done Daemon::start_vrrp() {
   vrrp_ = std::make_unique<VrrpManager>(loop_, vrrp_environment());
   if (auto done = vrrp_->configure(*state_->config, *programs); !done) return done;
   vrrp_config_ = state_->config;
+  receive_virtual_macs();
   offer_vrrp();
   return {};
+}
+
+// Of all virtual routers that may become master: a port's filters are set ahead, not at a
+// fail-over.
+void Daemon::receive_virtual_macs() {
+  if (!ports_) return;
+  VrrpOwnership wanted;
+  for (const config::VrrpInstance& instance : vrrp_config_->vrrp.instances) {
+    if (!instance.virtual_mac) continue;
+    wanted.virtual_macs.push_back({.interface = instance.interface,
+                                   .family = family_of(instance),
+                                   .vrid = instance.virtual_router_id,
+                                   .addresses = {}});
+  }
+  const Ownership ownership = ownership_by_number(std::move(wanted), config_.ports);
+  for (const std::string& note : ports_->receive_virtual_macs(ownership.virtual_macs))
+    log_info("{}", note);
 }
 
 // To the command line, from the first virtual router on.
@@ -148,6 +166,7 @@ asio::awaitable<void> Daemon::follow_vrrp_config() {
     if (auto done = vrrp_->configure(*config, *programs); !done) {
       log_error("vrrp: {}", done.error().text);
     }
+    receive_virtual_macs();
     offer_vrrp();
   }
 }

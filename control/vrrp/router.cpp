@@ -51,7 +51,7 @@ std::vector<std::unique_ptr<VirtualRouter>> VrrpRouter::take_over(VrrpPlan& plan
     }
     auto router = std::make_unique<VirtualRouter>();
     router->plan = std::move(wanted);
-    router->machine.priority = router->plan.settings.priority;
+    router->machine = vrrp::initial_machine(router->plan.settings);
     router->start_at = now + plan.startup_delay;
     routers_.push_back(std::move(router));
   }
@@ -64,6 +64,7 @@ std::vector<std::unique_ptr<VirtualRouter>> VrrpRouter::take_over(VrrpPlan& plan
 void VrrpRouter::adopt(VirtualRouter& router, VrrpInstancePlan plan, Time now) {
   const VrrpInstancePlan before = std::exchange(router.plan, std::move(plan));
   router.plan.settings.source = before.settings.source;
+  router.plan.receive.source = before.receive.source;
   if (before == router.plan) return;
   if (router.owns) {
     const auto missing_in = [](const VrrpInstancePlan& other) {
@@ -143,8 +144,8 @@ void VrrpRouter::packet(const std::string& interface, const vrrp::Received& pack
   if (found == wire->second.end()) return;
   VirtualRouter& router = *found->second;
   const auto accepted = vrrp::receive(router.plan.receive, packet);
-  if (!accepted || packet.source == router.plan.settings.source) {
-    const vrrp::Discard reason = accepted ? vrrp::Discard::source : accepted.error();
+  if (!accepted) {
+    const vrrp::Discard reason = accepted.error();
     ++router.counters.discards[static_cast<size_t>(reason)];
     host_.log(LogLevel::debug,
               fmt::format("vrrp {}: advert of {} discarded: {}", router.plan.config.name,
@@ -303,6 +304,7 @@ void VrrpRouter::judge_all(Time now) {
 void VrrpRouter::judge(VirtualRouter& router) {
   const RouterLink& link = link_of(router);
   router.plan.settings.source = source_of(router.plan, link, virtual_addresses_);
+  router.plan.receive.source = router.plan.settings.source;
   router.verdicts = judge_tracked(router.plan.config, values_);
   router.faults = own_faults(router, link, worker_trouble_, maintenance_);
   router.own_fault = !router.faults.empty();

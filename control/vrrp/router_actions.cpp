@@ -1,6 +1,5 @@
 // What the state machines ask for, done.
 #include <algorithm>
-#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -161,11 +160,10 @@ void VrrpRouter::notify_group(Group& group) {
       group.members, [&](const VirtualRouter* member) { return member->machine.state == state; });
   if (!together || state == group.announced) return;
   group.announced = state;
-  const auto priority = [](const VirtualRouter* member) { return member->machine.priority; };
   host_.notify({.kind = NotifyKind::group,
                 .name = group.config.name,
                 .state = notify_state(state),
-                .priority = std::ranges::min(group.members | std::views::transform(priority)),
+                .priority = 0,  // a group has none
                 .settings = group.config.notify});
 }
 

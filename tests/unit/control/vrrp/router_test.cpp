@@ -1,4 +1,4 @@
-#include "tests/unit/control/vrrp_fixture.h"
+#include "tests/unit/control/vrrp/router_fixture.h"
 
 namespace headgate::control {
 namespace {
@@ -186,8 +186,8 @@ TEST_F(VrrpRouterTest, SyncGroupsMoveTogether) {
   hear(51, 200);
   EXPECT_EQ(state_of("VI_1"), "backup");
   EXPECT_EQ(state_of("VI_2"), "backup");
-  EXPECT_EQ(std::ranges::count(host_.notified, "GROUP VG MASTER 100"), 1);
-  EXPECT_EQ(std::ranges::count(host_.notified, "GROUP VG BACKUP 100"), 2);
+  EXPECT_EQ(std::ranges::count(host_.notified, "GROUP VG MASTER 0"), 1);
+  EXPECT_EQ(std::ranges::count(host_.notified, "GROUP VG BACKUP 0"), 2);
 }
 
 TEST_F(VrrpRouterTest, AMemberInFaultPutsItsGroupInFault) {

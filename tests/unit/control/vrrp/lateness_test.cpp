@@ -1,10 +1,10 @@
+#include "control/vrrp/lateness.h"
+
 #include <chrono>
 #include <thread>
 #include <time.h>
 
 #include <gtest/gtest.h>
-
-#include "control/vrrp/lateness.h"
 
 namespace headgate::control {
 namespace {

@@ -1,8 +1,8 @@
+#include "control/vrrp/plan.h"
+
 #include <set>
 
 #include <gtest/gtest.h>
-
-#include "control/vrrp/plan.h"
 
 namespace headgate::control {
 namespace {
