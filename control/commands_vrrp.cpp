@@ -54,6 +54,7 @@ Status unknown_name(const std::string& name, const std::vector<std::string>& kno
 
 std::vector<std::string> names_of(const VrrpStatus& status) {
   std::vector<std::string> names;
+  names.reserve(status.instances.size() + status.groups.size());
   for (const VrrpInstanceStatus& instance : status.instances)
     names.push_back(instance.name);
   for (const VrrpGroupStatus& group : status.groups)

@@ -35,7 +35,9 @@ int check(const std::string& file) {
     return exit_refused;
   }
   print(reading->warnings);
-  fmt::print("{}: usable, {} services, {} warnings\n", file, reading->config.services.size(),
+  const size_t routers = reading->config.vrrp.instances.size();
+  fmt::print("{}: usable, {} services, {}{} warnings\n", file, reading->config.services.size(),
+             routers == 0 ? "" : fmt::format("{} virtual routers, ", routers),
              reading->warnings.size());
   return 0;
 }
