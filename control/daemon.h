@@ -85,6 +85,7 @@ class Daemon {
   [[nodiscard]] VrrpEnvironment vrrp_environment();
   [[nodiscard]] boost::asio::awaitable<void> take_ownership(VrrpOwnership ownership,
                                                             std::function<void()> visible);
+  void offer_vrrp();
   void follow_vrrp();
   [[nodiscard]] boost::asio::awaitable<void> follow_vrrp_config();
   void leave_vrrp();

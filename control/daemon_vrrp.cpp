@@ -19,6 +19,8 @@ namespace {
 
 // How long scripts that are told of the end may take.
 constexpr std::chrono::seconds last_scripts_patience{5};
+// What is given to a twin leaves through a worker within a millisecond or two.
+constexpr std::chrono::milliseconds last_adverts_linger{20};
 
 // The interfaces of ports and VLANs by their kernel names, numbered as everywhere.
 std::map<std::string, uint16_t> interface_numbers(const std::vector<config::Port>& ports) {
@@ -109,7 +111,17 @@ Daemon::Done Daemon::start_vrrp() {
   vrrp_ = std::make_unique<VrrpManager>(loop_, vrrp_environment());
   if (auto done = vrrp_->configure(*state_->config, *programs); !done) return done;
   vrrp_config_ = state_->config;
+  offer_vrrp();
   return {};
+}
+
+// To the command line, from the first virtual router on.
+void Daemon::offer_vrrp() {
+  VrrpControl& control = state_->surroundings.vrrp;
+  if (!vrrp_->runs() || control.status) return;
+  control.status = [this] { return vrrp_->status(); };
+  control.failover = [this](std::string name) { return vrrp_->failover(std::move(name)); };
+  control.maintenance = [this](bool on) { return vrrp_->maintenance(on); };
 }
 
 // Users are looked up on the helper pool: a name service may be slow. What comes meanwhile is seen
@@ -136,6 +148,7 @@ asio::awaitable<void> Daemon::follow_vrrp_config() {
     if (auto done = vrrp_->configure(*config, *programs); !done) {
       log_error("vrrp: {}", done.error().text);
     }
+    offer_vrrp();
   }
 }
 
@@ -147,6 +160,7 @@ void Daemon::leave_vrrp() {
   asio::co_spawn(loop_, vrrp_->finish(last_scripts_patience),
                  [&done](const std::exception_ptr& /*error*/) { done = true; });
   loop_.restart();
+  loop_.run_for(last_adverts_linger);
   const auto deadline = std::chrono::steady_clock::now() + 2 * last_scripts_patience;
   while (!done && std::chrono::steady_clock::now() < deadline)
     loop_.run_one_for(std::chrono::milliseconds(100));

@@ -67,7 +67,7 @@ std::string with_crlf(std::string_view body) {
 }  // namespace
 
 std::string encode_header(std::string_view text) {
-  const std::string line = one_line(text);
+  std::string line = one_line(text);
   if (is_plain(line)) return line;
   // A word is at most 75 characters long, and holds whole characters: 45 bytes make 60.
   constexpr size_t word_bytes = 45;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstring>
 #include <ctime>
 #include <curl/curl.h>
 #include <deque>
@@ -31,7 +30,7 @@ struct Transfer {
 size_t give_text(char* to, size_t size, size_t count, void* user) {
   Transfer& transfer = *static_cast<Transfer*>(user);
   const size_t bytes = std::min(size * count, transfer.text.size() - transfer.sent);
-  std::memcpy(to, transfer.text.data() + transfer.sent, bytes);
+  transfer.text.copy(to, bytes, transfer.sent);
   transfer.sent += bytes;
   return bytes;
 }

@@ -31,6 +31,7 @@ void add_adverts(json::object& row, const VrrpInstanceStatus& instance) {
   row["adverts_received"] = instance.adverts_received;
   row["priority_zero_sent"] = instance.priority_zero_sent;
   row["priority_zero_received"] = instance.priority_zero_received;
+  row["send_errors"] = instance.send_errors;
   row["late_adverts"] = instance.late_adverts;
   row["worst_lateness_us"] = instance.worst_lateness_us;
   uint64_t discarded = 0;

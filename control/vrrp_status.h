@@ -43,6 +43,7 @@ struct VrrpInstanceStatus {
   uint64_t adverts_received = 0;  // accepted
   uint64_t priority_zero_sent = 0;
   uint64_t priority_zero_received = 0;
+  uint64_t send_errors = 0;   // adverts that the kernel did not take
   uint64_t late_adverts = 0;  // sent more than half an interval late
   uint64_t worst_lateness_us = 0;
   std::vector<VrrpDiscardCount> discards;  // reasons that never happened may be left out

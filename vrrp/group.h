@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "vrrp/machine.h"
@@ -32,6 +33,7 @@ struct MemberEvent {
 [[nodiscard]] bool is_in_fault(std::span<const Member> members);
 
 enum class GroupState : uint8_t { mixed, fault, backup, master };
+[[nodiscard]] std::string_view name_of(GroupState state);
 // What all members are; `mixed` in the midst of a move.
 [[nodiscard]] GroupState state_of(std::span<const Member> members);
 

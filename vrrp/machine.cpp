@@ -1,7 +1,7 @@
 // The state machine's dispatch, and the moves from state to state.
 #include "vrrp/machine.h"
 
-#include <utility>
+#include <variant>
 
 #include "vrrp/turn.h"
 
@@ -40,7 +40,7 @@ Machine initial_machine(const Settings& settings) {
 }
 
 Step step(const Settings& settings, Machine machine, const Event& event, Time now) {
-  Step result{.machine = std::move(machine), .actions = {}};
+  Step result{.machine = machine, .actions = {}};
   if (is_our_own(settings, event)) return result;
   Turn turn{settings, result.machine, now, result.actions};
   switch (result.machine.state) {

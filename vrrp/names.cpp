@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "vrrp/advert.h"
+#include "vrrp/group.h"
 #include "vrrp/machine.h"
 
 namespace headgate::vrrp {
@@ -41,6 +42,20 @@ std::string_view name_of(State state) {
 
 std::string_view name_of(Reason reason) {
   return word(reason_names, reason);
+}
+
+std::string_view name_of(GroupState state) {
+  switch (state) {
+    case GroupState::mixed:
+      return "mixed";
+    case GroupState::fault:
+      return "fault";
+    case GroupState::backup:
+      return "backup";
+    case GroupState::master:
+      return "master";
+  }
+  return "unknown";
 }
 
 }  // namespace headgate::vrrp

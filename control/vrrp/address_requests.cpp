@@ -124,6 +124,13 @@ NlMessage add_request(int index, const InterfaceAddress& address) {
                                       kernel_scope(address.scope));
   if (address.prefix.address.is_v6()) {
     nla_put_u32(message.get(), IFA_FLAGS, IFA_F_NODAD);
+    // Deprecated: the host prefers its own addresses for connections that it opens (RFC 6724).
+    constexpr uint32_t forever = 0xffffffff;
+    const ifa_cacheinfo lifetime{.ifa_prefered = address.prefix.length == 128 ? 0 : forever,
+                                 .ifa_valid = forever,
+                                 .cstamp = 0,
+                                 .tstamp = 0};
+    nla_put(message.get(), IFA_CACHEINFO, sizeof(lifetime), &lifetime);
   } else if (!address.label.empty()) {
     nla_put_string(message.get(), IFA_LABEL, address.label.c_str());
   }

@@ -48,9 +48,10 @@ class AddressKeeper {
   [[nodiscard]] AddressReport remove_stale();
 
   // Addresses that this object placed already are passed over. IPv6 ones are usable at once,
-  // without duplicate address detection. A label or scope other than that of an address which is
-  // there already changes nothing. IPv4: turns promote_secondaries on for the interface, so that
-  // removing one address never takes others of its network along; remove_all() restores it.
+  // without duplicate address detection; of those with a prefix length of 128 the host opens no
+  // connections, as with keepalived. A label or scope other than that of an address which is there
+  // already changes nothing. IPv4: turns promote_secondaries on for the interface, so that removing
+  // one address never takes others of its network along; remove_all() restores it.
   [[nodiscard]] AddressReport add(std::span<const InterfaceAddress> addresses);
   // Those that this object placed; others are passed over. By interface and prefix.
   [[nodiscard]] AddressReport remove(std::span<const InterfaceAddress> addresses);

@@ -112,6 +112,7 @@ EthernetFrame gratuitous_arp_frame(const net::MacAddress& sender, const net::IpA
   arp.operation = net::be16::from_host(net::arp_request);
   arp.sender_mac = sender;
   arp.sender_ip = address.v4();
+  arp.target_mac = net::broadcast_mac;  // means nothing in a request; as keepalived has it
   arp.target_ip = address.v4();
   Writer frame(sizeof(net::EthernetHeader) + sizeof(arp));
   frame.append_header(

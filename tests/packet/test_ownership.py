@@ -1,8 +1,8 @@
 """VRRP as the workers see it: addresses that another router is master of, and virtual MACs. A change of
 mastership is one snapshot, after which the next packet is treated by it."""
 
-from judge import (ARP, ICMP, UDP, Dot1Q, Ether, IPv6, Raw, check_checksums, forwarded, from_server, packet, tcp,
-                   to_client_l2, to_server_l2, to_vip)
+from judge import (ARP, ICMP, UDP, Dot1Q, Ether, IPv6, Raw, check_checksums, forwarded, from_server,
+                   packet, tcp, to_client_l2, to_server_l2, to_vip)
 from rig import (CLIENT, CLIENT_MAC, LOCAL4, LOCAL6, OWN4, OWN6, PORT_MACS, SERVERS, VIP4, VIP6, Rig, client,
                  expect, expect_sent, local, main, server, service, test, two_arm_kernel, vip)
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr,

@@ -134,9 +134,19 @@ const char* fault_in(dataplane::RegionView region, const SnapshotRoot& root, Pau
   return nullptr;
 }
 
+// Of these one is always another router's.
+const std::array<net::IpAddress, 2> owned_by_turns{ip("192.0.2.1"), ip("192.0.2.2")};
+
+const char* ownership_fault_in(dataplane::RegionView region, const SnapshotRoot& root) {
+  const bool one = dataplane::is_inactive(region, root, owned_by_turns[0]);
+  const bool other = dataplane::is_inactive(region, root, owned_by_turns[1]);
+  return one == other ? "ownership of two generations, or none" : nullptr;
+}
+
 struct Storm {
   SnapshotFixture fixture{{.workers = readers, .max_services = 16, .max_backends = 512}};
   World world;
+  bool ownership = false;  // changes as well
   std::atomic<bool> stop{false};
   std::atomic<const char*> fault{nullptr};
   std::array<std::atomic<uint64_t>, readers> snapshots{};  // different ones that a reader saw
@@ -150,6 +160,7 @@ struct Storm {
       const char* found = fault_in(fixture.region(), *root, [&] {
         if (hold.count() != 0) std::this_thread::sleep_for(hold);
       });
+      if (found == nullptr && ownership) found = ownership_fault_in(fixture.region(), *root);
       if (root->generation < last) found = "a generation older than the last";
       if (found != nullptr) fault.store(found, std::memory_order_relaxed);
       if (root->generation != last) snapshots[reader].fetch_add(1, std::memory_order_relaxed);
@@ -186,6 +197,28 @@ struct Storm {
       }
     }
   }
+  void own(uint32_t turn) {
+    EXPECT_TRUE(fixture.builder->set_ownership({{owned_by_turns[turn % 2]}, {}}).has_value());
+  }
+  // One change prepared by a helper, and beside it changes of ownership. Returns how many.
+  uint32_t change_beside_ownership(uint32_t turn) {
+    std::atomic<bool> ready{false};
+    std::expected<control::PreparedSnapshot, control::Error> prepared =
+        std::unexpected(control::Error{});
+    const control::SnapshotChange change = world.change();
+    std::thread helper([&] {
+      prepared = fixture.builder->prepare(change);
+      ready.store(true, std::memory_order_release);
+    });
+    uint32_t turns = 0;
+    while (!ready.load(std::memory_order_acquire)) {
+      if (fixture.store->poll() < 100) own(turn + turns++);
+      std::this_thread::yield();
+    }
+    helper.join();
+    if (prepared) fixture.builder->commit(std::move(*prepared));
+    return turns;
+  }
   void settle() {
     for (int i = 0; i < 4; ++i) {
       fixture.store->poll();
@@ -194,6 +227,32 @@ struct Storm {
     fixture.store->poll();
   }
 };
+
+TEST(SnapshotRace, OwnershipChangesBesideWhatIsPreparedAndIsNeverLost) {
+  Storm storm;
+  storm.begin();
+  storm.own(0);
+  storm.ownership = true;
+  std::vector<std::thread> threads;
+  threads.reserve(readers);
+  for (uint32_t reader = 0; reader < readers; ++reader) {
+    threads.emplace_back([&storm, reader] { storm.read(reader, false, {}); });
+  }
+  uint32_t turn = 1;
+  for (uint32_t stamp = 3; stamp < 3 + changes / 100 && storm.fault.load() == nullptr; ++stamp) {
+    storm.world.stamp(stamp);
+    (void)storm.fixture.builder->reclaimable();
+    turn += storm.change_beside_ownership(turn);
+    const auto& last = owned_by_turns[(turn - 1) % 2];
+    EXPECT_TRUE(dataplane::is_inactive(storm.fixture.region(), storm.fixture.root(), last));
+  }
+  storm.stop = true;
+  for (std::thread& thread : threads)
+    thread.join();
+  EXPECT_EQ(storm.fault.load(), nullptr) << storm.fault.load();
+  EXPECT_GT(turn, 1U) << "nothing came beside";
+  std::printf("    %u changes of ownership\n", turn);
+}
 
 TEST(SnapshotRace, ReadersSeeOneGenerationEachAndNeverFreedMemory) {
   Storm storm;

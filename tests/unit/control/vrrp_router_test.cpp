@@ -123,11 +123,11 @@ TEST_F(VrrpRouterTest, WeightsOfScriptsAddUp) {
   config::VrrpInstance tracking = instance("VI_1", 51, "192.0.2.80/24");
   tracking.scripts = {{.name = "bonus", .weight = 20}, {.name = "malus", .weight = -50}};
   configure({tracking});
-  EXPECT_EQ(status_of("VI_1").effective_priority, 50);
+  EXPECT_EQ(status_of("VI_1").priority, 50);
   router_.tracked(TrackedKind::script, "malus", {1, ""}, now_);
-  EXPECT_EQ(status_of("VI_1").effective_priority, 100);
+  EXPECT_EQ(status_of("VI_1").priority, 100);
   router_.tracked(TrackedKind::script, "bonus", {1, ""}, now_);
-  EXPECT_EQ(status_of("VI_1").effective_priority, 120);
+  EXPECT_EQ(status_of("VI_1").priority, 120);
 }
 
 TEST_F(VrrpRouterTest, AScriptWithoutWeightIsAFault) {
@@ -153,13 +153,13 @@ TEST_F(VrrpRouterTest, AFilesNumberTimesItsWeightCounts) {
   config::VrrpInstance tracking = instance("VI_1", 51, "192.0.2.80/24");
   tracking.files = {{.name = "load", .weight = -2}};
   configure({tracking});
-  EXPECT_EQ(status_of("VI_1").effective_priority, 100);
+  EXPECT_EQ(status_of("VI_1").priority, 100);
   router_.tracked(TrackedKind::file, "load", {30, ""}, now_);
-  EXPECT_EQ(status_of("VI_1").effective_priority, 40);
+  EXPECT_EQ(status_of("VI_1").priority, 40);
   router_.tracked(TrackedKind::file, "load", {1'000'000, ""}, now_);
-  EXPECT_EQ(status_of("VI_1").effective_priority, 1);
+  EXPECT_EQ(status_of("VI_1").priority, 1);
   router_.tracked(TrackedKind::file, "load", {-1'000'000, ""}, now_);
-  EXPECT_EQ(status_of("VI_1").effective_priority, 254);
+  EXPECT_EQ(status_of("VI_1").priority, 254);
 }
 
 TEST_F(VrrpRouterTest, AWorkerThatDoesNotPollIsAFaultWhereItIsTracked) {
@@ -348,8 +348,8 @@ TEST_F(VrrpRouterTest, DiscardsAreCountedByReason) {
   const VrrpInstanceStatus status = status_of("VI_1");
   EXPECT_EQ(status.adverts_received, 0U);
   std::map<std::string, uint64_t> counts;
-  for (const auto& [reason, count] : status.discards)
-    counts[std::string(reason)] = count;
+  for (const VrrpDiscardCount& discard : status.discards)
+    counts[discard.reason] = discard.count;
   EXPECT_EQ(counts["ttl"], 1U);
   EXPECT_EQ(counts["source"], 1U);
 }

@@ -142,7 +142,7 @@ TEST(Advert, OfAnotherTypeIsDiscarded) {
 }
 
 TEST(Advert, WithoutAddressesIsDiscarded) {
-  for (Advert advert : samples) {
+  for (const Advert& advert : samples) {
     auto message = message_of(advert);
     message[3] = 0;
     message.resize(8 + (advert.version == Version::v2 ? 8 : 0));

@@ -37,6 +37,7 @@ class Group {
 
   [[nodiscard]] std::vector<Member> members() const {
     std::vector<Member> members;
+    members.reserve(rigs_.size());
     for (size_t i = 0; i < rigs_.size(); ++i)
       members.push_back({.state = rigs_[i].machine.state, .own_fault = own_fault_[i]});
     return members;

@@ -300,6 +300,7 @@ TEST(Receive, LooksInTheOrderOfTheReasons) {
     look();
   }
   std::vector<std::string_view> expected;
+  expected.reserve(discard_reasons + 1);
   for (size_t i = 0; i < discard_reasons; ++i)
     expected.push_back(name_of(static_cast<Discard>(i)));
   expected.emplace_back("");
