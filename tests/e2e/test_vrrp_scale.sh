@@ -84,6 +84,10 @@ printf 'note: %d times between two adverts, the longest %s s, %d longer than 1.5
   "$longest" "$late"
 check 'no advert is later than half an interval' is "$late" 0
 
+# told HOST FILTER: by headgate, of all virtual routers, each value once.
+told() {
+  hg_on "$1" --json show vrrp | jq -r "[.rows[] | $2] | unique | map(tostring) | join(\" \")"
+}
 even() {
   local busiest mean
   capture_all_spread >"$testbed_dir/spread" || return
@@ -100,8 +104,14 @@ capture_all_spread() {
 }
 if [[ $role1 == headgate ]]; then
   check 'adverts are spread over the interval' even
-  sed 's/^/note: adverts at /' "$testbed_dir/spread"
-  hg_on r1 --json show vrrp | jq -r '"note: of \(.rows | length) instances, fields \(.rows[0] | keys)"'
+  sed -n 's/^0/note: adverts at 0/p' "$testbed_dir/spread"
+  check 'the master says that it became so once' is "$(told r1 '.state, .became_master')" '1 master'
+  check 'and that no advert was late' is "$(told r1 .late_adverts)" 0
+  printf 'note: the worst advert was %s us late\n' \
+    "$(told r1 .worst_lateness_us | xargs -n 1 | tail -n 1)"
+fi
+if [[ $role2 == headgate ]]; then
+  check 'the backup that it never was' is "$(told r2 '.state, .became_master')" '0 backup'
 fi
 for host in r1 r2; do
   check_here "$host ends cleanly" stop_box "$host"

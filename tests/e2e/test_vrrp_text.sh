@@ -122,7 +122,7 @@ remember_all() {
   local host kind pattern
   for host in r1 r2; do
     for kind in services mails any; do
-      for pattern in haproxy nginx .; do
+      for pattern in haproxy nginx FAULT .; do
         said_lines[$host $kind $pattern]=$(grep -c "$pattern" "$(said_by "$host" "$kind")" || true)
       done
     done
@@ -210,7 +210,7 @@ remember_all
 pull r1 lan1 down
 check "$pair: without its cable the other box has both" settles 12 all_on_r2
 check_mail 'the second script writes of fault' r1 "$(mail_text r1 fault)"
-check_heard 'the general script is told of it' r1 any . 'INSTANCE VI_1 FAULT 105'
+check_heard 'the general script is told of it' r1 any FAULT 'INSTANCE VI_1 FAULT 105'
 pull r1 lan1 up
 check "$pair: with its cable each has one again" settles 12 each_has_one
 check_mail 'the second script writes of the end of fault' r1 \
