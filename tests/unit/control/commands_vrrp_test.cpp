@@ -103,8 +103,8 @@ TEST_F(VrrpCommandsTest, ShowHasARowForEachRouterWithAllThatIsKnown) {
     "base_priority": 150, "master": "192.0.2.2", "master_priority": 130, "in_state_s": 65,
     "became_master": 2, "transitions": 5, "interval_ms": 1000, "group": "gateway",
     "adverts_sent": 1000, "adverts_received": 20, "priority_zero_sent": 1,
-    "priority_zero_received": 3, "send_errors": 0, "late_adverts": 4, "worst_lateness_us": 700, "discarded": 7,
-    "discards": {"checksum": 6, "vrid": 1},
+    "priority_zero_received": 3, "send_errors": 0, "late_adverts": 4,
+    "worst_lateness_us": 700, "discarded": 7, "discards": {"checksum": 6, "vrid": 1},
     "mismatch": {"addresses": true, "interval": false}, "faults": [],
     "addresses": [
       {"address": "192.0.2.10/24", "interface": "wan", "advertised": true, "held": true},
