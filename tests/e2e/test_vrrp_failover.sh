@@ -157,21 +157,16 @@ end_traffic() {
   wait_for 15 are_gone "$traffic_pid" || return 1
   wait "$traffic_pid"
 }
-# outage_of VIP MOMENT: seconds from the last answer before to the first answer after, and how many
-# requests failed and how many there were.
+# outage_of VIP MOMENT: the longest time between two answers of which the second came after it, in
+# seconds; how many requests failed and how many there were.
 outage_of() {
-  awk -v url="http://$1/" -v moment="$2" '$3 == url {
-      total++
-      if ($4 == "failed") {failed++; next}
-      end = $1 + $2
-      if (end <= moment && end > before) before = end
-      if (end > moment && (!after || end < after)) after = end
-    } END {
-      if (!after || !before) after = before + 999
-      printf "%.3f %d %d\n", after - before, failed, total
-    }' "$traffic_log"
+  awk -v url="http://$1/" '$3 == url {printf "%.3f %s\n", $1 + $2, $4}' "$traffic_log" | sort -n |
+    awk -v moment="$2" '{total++}
+      $2 == "failed" {failed++; next}
+      {if ($1 > moment && $1 - last > longest) longest = $1 - last; last = $1}
+      END {printf "%.3f %d %d\n", (last > moment ? longest : 999), failed, total}'
 }
-# outage_within NAME MOMENT LIMIT: for each service, told and held.
+# outages_within NAME MOMENT LIMIT: for each service, told and held.
 outages_within() {
   local name=$1 moment=$2 limit=$3 mode vip seconds failures total
   for mode in dr ipip nat; do
