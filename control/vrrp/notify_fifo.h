@@ -1,7 +1,7 @@
 // The pipe that gets a line for each transition, as keepalived writes them:
 //
 //   INSTANCE "VI_1" MASTER 100
-//   GROUP "VG" BACKUP 100
+//   GROUP "VG" BACKUP 0
 //
 // It is open for reading and writing at once and does not block: without a reader lines wait in it,
 // nothing raises SIGPIPE, and a full pipe drops whole lines, counted and logged.

@@ -13,6 +13,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/cases.sh"
 
 capture_reader=$repository/tests/e2e/vrrp_capture.py
+hg_patience=10s
 declare -A box_role=() box_pid=() box_starts=()
 boxes=()
 
@@ -114,7 +115,7 @@ box_answers_or_is_gone() {
 hg_on() {
   local host=$1
   shift
-  "$build_dir/tools/headgate" --socket "$testbed_dir/$host-run/headgate.sock" --timeout 10s "$@"
+  "$build_dir/tools/headgate" --socket "$testbed_dir/$host-run/headgate.sock" --timeout "$hg_patience" "$@"
 }
 
 # Of headgate, what jq makes of `show vrrp`: instance_on HOST NAME FILTER.
