@@ -57,7 +57,8 @@ vrrp:
     - {name: VI_1, interface: eth0, virtual_router_id: 51, priority: 100, advert_interval_ms: 100,
        addresses: [{address: $vip/32}]}
 YAML
-capture lan
+# Not the flood: a capture that cannot keep up would show gaps that are none.
+start_capture switch lan1 "$testbed_dir/lan.pcap" 'ip proto 112 and src host 10.1.0.1'
 start_box gate1
 is_master() {
   is "$(instance_on gate1 VI_1 .state)" master
@@ -68,8 +69,7 @@ start_box r2
 # ---- what keeps the control thread busy
 
 reloads() {
-  local round
-  for round in 1 2 3; do
+  for _ in 1 2 3; do
     hg_on gate1 reload "$testbed_dir/many.yaml" >/dev/null || return 1
     hg_on gate1 reload "$testbed_dir/few.yaml" >/dev/null || return 1
   done
@@ -137,8 +137,9 @@ discarded() {
 check 'adverts with a wrong checksum were counted' discarded
 printf 'note: the worst advert was %s us late, %s were late by more than half an interval\n' \
   "$(instance_on gate1 VI_1 .worst_lateness_us)" "$(instance_on gate1 VI_1 .late_adverts)"
-capture_says lan adverts | awk '$2 == "10.1.0.1" {if (last && $1 - last > longest) longest = $1 - last
-    last = $1; number++} END {printf "note: %d adverts, the longest time between two %.3f s\n", number, longest}'
+capture_says lan adverts | awk '{if (last && $1 - last > longest) longest = $1 - last
+    last = $1; number++}
+  END {printf "note: %d adverts, the longest time between two %.3f s\n", number, longest}'
 check_here 'the master ends cleanly' stop_box gate1
 check_here 'the other one ends cleanly' stop_box r2
 finish
