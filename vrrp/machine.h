@@ -86,7 +86,7 @@ enum class Reason : uint8_t {
   started,
   stopped,
   owner,            // priority 255
-  master_down,      // no advert for the master-down time, or only of lower priority
+  master_down,      // no advert for the master-down time
   master_left,      // the master sent priority 0, and the skew time passed
   higher_priority,  // an advert of a better master
   higher_address,   // an advert of equal priority from a higher address
@@ -94,7 +94,7 @@ enum class Reason : uint8_t {
   fault,            // FaultBegan
   fault_ended,      //
   group,            // with its sync group
-  configuration,    //
+  preemption,       // adverts came, but only of a lower master
 };
 [[nodiscard]] std::string_view name_of(Reason reason);
 
@@ -107,9 +107,10 @@ struct Machine {
   uint16_t master_interval_cs = 0;  // v3: as the master advertises it; v2: the configured one
   net::IpAddress master{};  // source of the last advert that counted; family none: nobody, or us
   uint8_t master_priority = 0;
-  bool master_left = false;  // the master-down timer runs for the skew time after priority 0
-  bool yields = false;       // after StepDown: does not preempt until it was master again
-  bool preempts = false;     // preempt_delay is over
+  bool master_left = false;   // the master-down timer runs for the skew time after priority 0
+  bool lower_master = false;  // a lower one was heard, and the timer runs all the same
+  bool yields = false;        // after StepDown: does not preempt until it was master again
+  bool preempts = false;      // preempt_delay is over
   // Timers; empty: not running.
   std::optional<Time> advert_at{};       // master
   std::optional<Time> master_down_at{};  // backup

@@ -27,8 +27,8 @@ static_assert(static_cast<size_t>(State::master) + 1 == state_names.size());
 constexpr std::array<std::string_view, 13> reason_names{
     "none",        "started",         "stopped",        "address owner", "master down",
     "master left", "higher priority", "higher address", "step down",     "fault",
-    "fault ended", "sync group",      "configuration"};
-static_assert(static_cast<size_t>(Reason::configuration) + 1 == reason_names.size());
+    "fault ended", "sync group",      "preemption"};
+static_assert(static_cast<size_t>(Reason::preemption) + 1 == reason_names.size());
 
 }  // namespace
 

@@ -33,8 +33,14 @@ void hear(Turn& turn, const AdvertCame& advert) {
   const bool is_lower = advert.priority < machine.priority;
   watch_preemption(turn, is_lower);
   // The master-down timer runs on: that is how a router preempts.
-  if (is_lower && may_preempt(turn)) return;
+  machine.lower_master = is_lower && may_preempt(turn);
+  if (machine.lower_master) return;
   accept_master(turn, advert);
+}
+
+Reason why_master(const Machine& machine) {
+  if (machine.master_left) return Reason::master_left;
+  return machine.lower_master ? Reason::preemption : Reason::master_down;
 }
 
 void look_at_timers(Turn& turn) {
@@ -44,7 +50,7 @@ void look_at_timers(Turn& turn) {
     machine.preempts = true;
   }
   if (is_due(turn, machine.master_down_at)) {
-    become_master(turn, machine.master_left ? Reason::master_left : Reason::master_down);
+    become_master(turn, why_master(machine));
   }
 }
 

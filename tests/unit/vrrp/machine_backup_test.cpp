@@ -69,10 +69,11 @@ TEST_P(Backup, ALowerPriorityIsDiscardedAndTheTimerRunsOn) {
   Rig rig = backup_of(settings_of(GetParam()));
   rig.hear(150, 30);
   rig.now += 3s;
-  const Machine before = rig.machine;
+  Machine before = rig.machine;
   EXPECT_EQ(rig.hear(99, 20, 500), "");
+  before.lower_master = true;
   EXPECT_EQ(rig.machine, before);
-  EXPECT_EQ(rig.wake(), "advert 100, claim, announce 5, backup>master (master down)");
+  EXPECT_EQ(rig.wake(), "advert 100, claim, announce 5, backup>master (preemption)");
 }
 
 TEST_P(Backup, WithoutPreemptionALowerPriorityResetsTheTimer) {

@@ -31,11 +31,12 @@ std::string under_master(Rig& rig, uint8_t priority, Duration time) {
 
 constexpr std::string_view takes_over =
     "advert 100, claim, announce 5, backup>master (master down)";
+constexpr std::string_view preempts = "advert 100, claim, announce 5, backup>master (preemption)";
 
 TEST(PreemptDelay, CountsFromTheStart) {
   Rig rig = backup_of(delayed_by(60s));
   const Time started = rig.now;
-  EXPECT_EQ(under_master(rig, 50, 100s), takes_over);
+  EXPECT_EQ(under_master(rig, 50, 100s), preempts);
   // The last advert that counted came at 59 s: at 60 s the timer comes first.
   EXPECT_EQ(rig.now - started, 59s + 3609375us);
 }
@@ -57,7 +58,7 @@ TEST(PreemptDelay, CountsFromTheFirstSightOfALowerMaster) {
   Rig rig = backup_of(delayed_by(60s));
   under_master(rig, 150, 100s);
   const Time seen = rig.now += 1s;
-  EXPECT_EQ(under_master(rig, 50, 100s), takes_over);
+  EXPECT_EQ(under_master(rig, 50, 100s), preempts);
   EXPECT_EQ(rig.now - seen, 59s + 3609375us);
 }
 
@@ -66,7 +67,7 @@ TEST(PreemptDelay, StartsAnewAfterABetterMasterInBetween) {
   under_master(rig, 50, 8s);
   under_master(rig, 100, 0s);
   const Time seen = rig.now += 1s;
-  EXPECT_EQ(under_master(rig, 50, 100s), takes_over);
+  EXPECT_EQ(under_master(rig, 50, 100s), preempts);
   EXPECT_EQ(rig.now - seen, 9s + 3609375us);
 }
 
@@ -107,7 +108,7 @@ TEST(PreemptDelay, MayBeMadeShorterAndTakenAway) {
   rig.settings.preempt_delay = 0s;
   rig.on(Reconfigured{});
   EXPECT_EQ(rig.machine.preempt_at, std::nullopt);
-  EXPECT_EQ(under_master(rig, 50, 10s), takes_over);
+  EXPECT_EQ(under_master(rig, 50, 10s), preempts);
 }
 
 class StepsDown : public testing::TestWithParam<Version> {};
@@ -140,7 +141,7 @@ TEST_P(StepsDown, AndPreemptsAsEverOnceItWasMasterAgain) {
   under_master(rig, 50, 5s);
   rig.wake();
   EXPECT_EQ(rig.hear(200, 30), "release, master>backup (higher priority)");
-  EXPECT_EQ(under_master(rig, 50, 10s), takes_over);
+  EXPECT_EQ(under_master(rig, 50, 10s), preempts);
 }
 
 TEST_P(StepsDown, AndAFaultDoesNotMakeItPreempt) {
@@ -156,7 +157,7 @@ TEST_P(StepsDown, AndAStopForgetsIt) {
   rig.on(StepDown{});
   rig.on(Stopped{});
   rig.on(Started{});
-  EXPECT_EQ(under_master(rig, 50, 100s), takes_over);
+  EXPECT_EQ(under_master(rig, 50, 100s), preempts);
 }
 
 TEST_P(StepsDown, AnOwnerToo) {
