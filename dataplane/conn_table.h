@@ -49,8 +49,9 @@
 // table must be made by an actor that is online in the GracePeriod.
 //
 // ## The order of a burst
-// hash() and prefetch_bucket() each; then probe() and prefetch_entry() each; then confirm() each,
-// when what came before it in the burst has been forwarded.
+// hash() and prefetch_bucket() each; then probe() and prefetch_entry() each, for the few that are
+// away from home by way of prefetch_alternate() and probe_alternate(); then is_at() and if need be
+// find() each, when what came before it in the burst has been forwarded.
 #pragma once
 
 #include <bit>
@@ -66,6 +67,7 @@
 #include "dataplane/flow_key.h"
 #include "dataplane/grace.h"
 #include "dataplane/limits.h"
+#include "dataplane/prefetch.h"
 
 namespace headgate::dataplane {
 
@@ -160,20 +162,38 @@ class ConnTable {
   [[nodiscard]] uint64_t hash(const Key& key) const noexcept {
     return hash_key(key, header_->seed);
   }
-  void prefetch_bucket(uint64_t hash) const noexcept { __builtin_prefetch(&home(hash)); }
+  void prefetch_bucket(uint64_t hash) const noexcept { fetch_ahead(&home(hash)); }
   // The home buckets of an entry's keys, which unlink() will need.
   void prefetch_keys(ConnRef ref) const noexcept;
   // First slot of the home bucket that is live and has the signature; is_none() if there is none.
   template <class Key>
   [[nodiscard]] Slot probe(uint64_t hash) const noexcept;
+  // Where probe() found none: whether the key may be in its alternate bucket, which is then on its
+  // way; and, later, the first slot there.
+  [[nodiscard]] bool prefetch_alternate(uint64_t hash) const noexcept;
+  template <class Key>
+  [[nodiscard]] Slot probe_alternate(uint64_t hash) const noexcept;
   // `candidate` may be none.
   void prefetch_entry(Slot candidate) const noexcept;
-  // The connection that has this key, by the candidate or, if that is none or another key's,
-  // find().
+  // The first line of the candidate's entry, which prefetch_entry() has asked for, to the first
+  // level. `candidate` may be none.
+  void prefetch_next(Slot candidate) const noexcept {
+    if (!candidate.ref().is_v6()) fetch_next(&entries4_[candidate.ref().index()]);
+  }
+  // Whether the candidate is this key's.
   template <class Key>
-  [[nodiscard]] Hit confirm(uint64_t hash, const Key& key, Slot candidate) const noexcept;
+  [[nodiscard]] bool is_at(Slot candidate, const Key& key) const noexcept {
+    return !candidate.is_none() && entry_has(candidate, key);
+  }
+  // The connection that has this key. Where is_at() says no, there may still be one.
   template <class Key>
   [[nodiscard]] Hit find(uint64_t hash, const Key& key) const noexcept;
+  // By the candidate, or find().
+  template <class Key>
+  [[nodiscard]] Hit confirm(uint64_t hash, const Key& key, Slot candidate) const noexcept {
+    if (is_at(candidate, key)) return {candidate.ref(), candidate.direction()};
+    return find(hash, key);
+  }
   template <class Key>
   [[nodiscard]] Hit find(const Key& key) const noexcept {
     return find(hash(key), key);
@@ -256,6 +276,8 @@ class ConnTable {
   [[nodiscard]] bool entry_has(Slot slot, const FlowKey4& key) const noexcept;
   [[nodiscard]] bool entry_has(Slot slot, const FlowKey6& key) const noexcept;
   template <class Key>
+  [[nodiscard]] Slot probe_in(const Bucket& bucket, uint64_t hash) const noexcept;
+  template <class Key>
   [[nodiscard]] Hit find_in(const Bucket& bucket, uint64_t hash, const Key& key) const noexcept;
 
   template <class Entry>
@@ -325,8 +347,7 @@ inline uint64_t load_away(const Bucket& bucket, std::memory_order order) noexcep
 }  // namespace detail
 
 template <class Key>
-Slot ConnTable::probe(uint64_t hash) const noexcept {
-  const Bucket& bucket = home(hash);
+Slot ConnTable::probe_in(const Bucket& bucket, uint64_t hash) const noexcept {
   const uint64_t pattern = Slot::pattern(hash, SlotState::live, detail::is_v6_key<Key>);
   for (uint32_t similar = similar_slots(bucket, pattern); similar != 0; similar &= similar - 1) {
     const auto& word = bucket.slots[std::countr_zero(similar)];
@@ -336,15 +357,31 @@ Slot ConnTable::probe(uint64_t hash) const noexcept {
   return Slot{};
 }
 
+template <class Key>
+Slot ConnTable::probe(uint64_t hash) const noexcept {
+  return probe_in<Key>(home(hash), hash);
+}
+
+inline bool ConnTable::prefetch_alternate(uint64_t hash) const noexcept {
+  if (detail::load_away(home(hash), std::memory_order_relaxed) == 0) return false;
+  fetch_ahead(&alternate(hash));
+  return true;
+}
+
+template <class Key>
+Slot ConnTable::probe_alternate(uint64_t hash) const noexcept {
+  return probe_in<Key>(alternate(hash), hash);
+}
+
 inline void ConnTable::prefetch_entry(Slot candidate) const noexcept {
   if (candidate.is_none()) return;
   const ConnRef ref = candidate.ref();
   if (!ref.is_v6()) {
-    __builtin_prefetch(&entries4_[ref.index()]);
+    fetch_ahead(&entries4_[ref.index()]);
   } else {
     const auto* entry = &entries6_[ref.index()];
-    __builtin_prefetch(entry);
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(entry) + 64);
+    fetch_ahead(entry);
+    fetch_ahead(reinterpret_cast<const std::byte*>(entry) + 64);
   }
 }
 
@@ -372,14 +409,6 @@ inline bool ConnTable::entry_has(Slot slot, const FlowKey6& key) const noexcept 
   return std::memcmp(addresses, &key.source, 32) == 0 &&
          std::memcmp(ports, &key.source_port, 4) == 0 && entry.common.protocol == key.protocol &&
          entry.common.kind == key.kind;
-}
-
-template <class Key>
-Hit ConnTable::confirm(uint64_t hash, const Key& key, Slot candidate) const noexcept {
-  if (!candidate.is_none() && entry_has(candidate, key)) {
-    return {candidate.ref(), candidate.direction()};
-  }
-  return find(hash, key);
 }
 
 template <class Key>

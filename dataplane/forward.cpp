@@ -166,7 +166,7 @@ constexpr std::array<Verdict, mode_count> sent_to_backend{
       return send_ipip(worker, packet, backend, hop, verdict);
   }
   decrement_ttl(packet);
-  transmit(worker, packet.mbuf, packet.l2_length, hop, verdict);
+  transmit_in_place(worker, packet, hop, verdict);
 }
 
 // Backend to client, translated back to what the client knows.
@@ -174,8 +174,8 @@ void send_to_client(Worker& worker, Packet& packet, ConnRef ref, const NextHop& 
   const auto mode = static_cast<Mode>(worker.connections.common(ref).mode);
   translate_by(worker.connections, packet, ref, Direction::reply);
   decrement_ttl(packet);
-  transmit(worker, packet.mbuf, packet.l2_length, hop,
-           mode == Mode::fullnat ? Verdict::sent_fullnat_reply : Verdict::sent_nat_reply);
+  transmit_in_place(worker, packet, hop,
+                    mode == Mode::fullnat ? Verdict::sent_fullnat_reply : Verdict::sent_nat_reply);
 }
 
 bool has(const BackendRow& backend, BackendFlag flag) noexcept {
@@ -194,11 +194,12 @@ bool begins_anew(const Worker& worker, const Packet& packet, StateWord state,
   return is_reusable(state.state()) || has(backend, backend_reopens);
 }
 
-void forward_reply(Worker& worker, Packet& packet, Hit hit, const BackendRow& backend) noexcept {
-  ConnCommon& connection = worker.connections.common(hit.ref);
-  const bool local = connection.state().owner() == worker.options.id;
+void forward_reply(Worker& worker, Packet& packet, ConnRef ref, StateWord state,
+                   const BackendRow& backend) noexcept {
+  ConnCommon& connection = worker.connections.common(ref);
+  const bool local = state.owner() == worker.options.id;
   (local ? worker.counters.worker->replies_local : worker.counters.worker->replies_foreign).add(1);
-  const NextHop& hop = route_to(worker, client_of(worker.connections, hit.ref));
+  const NextHop& hop = route_to(worker, client_of(worker.connections, ref));
   // What a router would not send on never reaches LVS in this direction: no state, no counters.
   if (!may_pass(packet, hop, 0)) [[unlikely]] {
     if (const auto reason = obstacle(packet, hop, 0)) {
@@ -206,28 +207,29 @@ void forward_reply(Worker& worker, Packet& packet, Hit hit, const BackendRow& ba
       return drop(worker, packet.mbuf, reason->verdict);
     }
   }
-  advance_state(worker, connection, hit.ref, Direction::reply, packet.tcp_flags);
+  advance_state(worker, state, ref, Direction::reply, packet.tcp_flags);
   connection.touch(worker.now.tick);
   count_packet_out(worker, connection.service_id, backend.id, packet.l3_length);
-  send_to_client(worker, packet, hit.ref, hop);
+  send_to_client(worker, packet, ref, hop);
 }
 
 // The rest of a drain. The client learns it at once, so that it can connect anew.
-void end_drained(Worker& worker, Packet& packet, Hit hit) noexcept {
-  end_connection(worker, hit.ref);
-  if (hit.direction == Direction::forward) originate_reset(worker, packet);
+void end_drained(Worker& worker, Packet& packet, ConnRef ref, Direction direction) noexcept {
+  end_connection(worker, ref);
+  if (direction == Direction::forward) originate_reset(worker, packet);
   drop(worker, packet.mbuf, Verdict::drop_drain_deadline);
 }
 
 // Client to backend, on a connection that is there.
 [[gnu::always_inline]] inline void forward_request(Worker& worker, Packet& packet,
                                                    ConnCommon& connection, ConnRef ref,
+                                                   StateWord state,
                                                    const BackendRow& backend) noexcept {
-  advance_state(worker, connection, ref, Direction::forward, packet.tcp_flags);
+  const uint32_t mode = connection.mode % mode_count;
+  advance_state(worker, state, ref, Direction::forward, packet.tcp_flags);
   connection.touch(worker.now.tick);
   count_packet_in(worker, connection.service_id, backend.id, packet.l3_length);
-  send_to_backend(worker, packet, backend, static_cast<Mode>(connection.mode), ref,
-                  sent_to_backend[connection.mode % mode_count]);
+  send_to_backend(worker, packet, backend, static_cast<Mode>(mode), ref, sent_to_backend[mode]);
 }
 
 enum class Outcome : uint8_t {
@@ -237,15 +239,16 @@ enum class Outcome : uint8_t {
 };
 
 // What a backend that is on its way out, or a client that begins anew, makes of a packet.
-[[gnu::noinline]] Outcome look_closer(Worker& worker, Packet& packet, Hit hit, StateWord state,
+[[gnu::noinline]] Outcome look_closer(Worker& worker, Packet& packet, ConnRef ref,
+                                      Direction direction, StateWord state,
                                       const BackendRow& backend) noexcept {
-  const bool is_reply = hit.direction == Direction::reply;
+  const bool is_reply = direction == Direction::reply;
   if (has(backend, backend_expire) || (!is_reply && begins_anew(worker, packet, state, backend))) {
-    end_connection(worker, hit.ref);
+    end_connection(worker, ref);
     return Outcome::is_over;
   }
   if (deadline_passed(worker, backend)) {
-    end_drained(worker, packet, hit);
+    end_drained(worker, packet, ref, direction);
     return Outcome::ended;
   }
   if (!is_reply && has(backend, backend_cut)) {
@@ -255,41 +258,50 @@ enum class Outcome : uint8_t {
   return Outcome::go_on;
 }
 
-[[gnu::always_inline]] inline bool forward_by(Worker& worker, Packet& packet, Hit hit) noexcept {
-  ConnCommon& connection = worker.connections.common(hit.ref);
+[[gnu::always_inline]] inline bool forward_by(Worker& worker, Packet& packet, ConnRef ref,
+                                              Direction direction) noexcept {
+  ConnCommon& connection = worker.connections.common(ref);
   const StateWord state = connection.state();
   if (state.has(ConnFlag::dying)) [[unlikely]]
     return false;
   const BackendRow* backend = find_backend(worker.region, *worker.root,
                                            connection.backend_id.load(std::memory_order_relaxed));
   if (backend == nullptr) [[unlikely]] {  // its row went with an earlier generation
-    end_connection(worker, hit.ref);
+    end_connection(worker, ref);
     return false;
   }
   const uint32_t may_begin = packet.tcp_flags & net::tcp_syn;
   if ((backend->deadline_tick | backend->flags | may_begin) != 0) [[unlikely]] {
-    const Outcome outcome = look_closer(worker, packet, hit, state, *backend);
+    const Outcome outcome = look_closer(worker, packet, ref, direction, state, *backend);
     if (outcome != Outcome::go_on) return outcome == Outcome::ended;
   }
-  if (hit.direction == Direction::reply) {
-    forward_reply(worker, packet, hit, *backend);
+  if (direction == Direction::reply) {
+    forward_reply(worker, packet, ref, state, *backend);
   } else {
-    forward_request(worker, packet, connection, hit.ref, *backend);
+    forward_request(worker, packet, connection, ref, state, *backend);
   }
   return true;
 }
 
-Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexcept {
-  return packet.is_v4() ? table.confirm(packet.hash, packet.key4, candidate)
-                        : table.confirm(packet.hash, packet.key6, candidate);
+[[gnu::always_inline]] inline bool is_at(const ConnTable& table, const Packet& packet,
+                                         Slot candidate) noexcept {
+  return packet.is_v4() ? table.is_at(candidate, packet.key4) : table.is_at(candidate, packet.key6);
 }
 
-// No connection is known, unless an earlier packet of this burst is about to make it.
-[[gnu::noinline]] void forward_missed(Worker& worker, Packet& packet) noexcept {
+Hit find(const ConnTable& table, const Packet& packet) noexcept {
+  return packet.is_v4() ? table.find(packet.hash, packet.key4)
+                        : table.find(packet.hash, packet.key6);
+}
+
+// The candidate was none, or another key's, or its connection is no longer good. The connection may
+// be elsewhere, or an earlier packet of this burst has made it or is about to.
+[[gnu::noinline]] void forward_unconfirmed(Worker& worker, Packet& packet) noexcept {
+  const Hit hit = find(worker.connections, packet);
+  if (!hit.is_miss() && forward_known(worker, packet, hit)) return;
   if (is_starting(worker, packet)) {
     finish_starts(worker);
-    const Hit hit = confirm(worker.connections, packet, Slot{});
-    if (!hit.is_miss() && forward_known(worker, packet, hit)) return;
+    const Hit made = find(worker.connections, packet);
+    if (!made.is_miss() && forward_known(worker, packet, made)) return;
   }
   forward_unknown(worker, packet);
 }
@@ -299,18 +311,20 @@ Hit confirm(const ConnTable& table, const Packet& packet, Slot candidate) noexce
 // A candidate is confirmed only now, and so is a miss: an earlier packet of the same burst may have
 // made the connection.
 void forward_all(Worker& worker, Flows& flows) noexcept {
-  const uint64_t* candidate = flows.candidates.data();
+  const uint64_t* at = flows.candidates.data();
   for (Packet& packet : flows.all()) {
-    const Hit hit = confirm(worker.connections, packet, Slot{*candidate++});
-    if (hit.is_miss() || !forward_by(worker, packet, hit)) [[unlikely]] {
-      forward_missed(worker, packet);
+    const Slot candidate{*at++};
+    worker.connections.prefetch_next(Slot{at[1]});
+    if (!is_at(worker.connections, packet, candidate) ||
+        !forward_by(worker, packet, candidate.ref(), candidate.direction())) [[unlikely]] {
+      forward_unconfirmed(worker, packet);
     }
   }
   finish_starts(worker);
 }
 
 bool forward_known(Worker& worker, Packet& packet, Hit hit) noexcept {
-  return forward_by(worker, packet, hit);
+  return forward_by(worker, packet, hit.ref, hit.direction);
 }
 
 void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {
@@ -318,7 +332,7 @@ void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {
   const uint32_t backend_id = connection.backend_id.load(std::memory_order_relaxed);
   const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
   if (backend == nullptr) return drop(worker, packet.mbuf, Verdict::drop_no_connection);
-  forward_request(worker, packet, connection, ref, *backend);
+  forward_request(worker, packet, connection, ref, connection.state(), *backend);
 }
 
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {

@@ -12,10 +12,9 @@ namespace headgate::dataplane {
 // backend and service in step and lets the wheel know when the time-out became shorter. Nearly all
 // packets change nothing, and that is all that advance_state() itself finds out.
 void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept;
-// `connection` is the entry of `ref`.
-inline void advance_state(Worker& worker, const ConnCommon& connection, ConnRef ref,
-                          Direction direction, uint8_t tcp_flags) noexcept {
-  const StateWord state = connection.state();
+// `state` is that of the entry, as it was found.
+inline void advance_state(Worker& worker, StateWord state, ConnRef ref, Direction direction,
+                          uint8_t tcp_flags) noexcept {
   const ConnState next =
       next_state(state.state(), direction, tcp_flags, state.has(ConnFlag::half_view));
   if (next != state.state()) [[unlikely]]

@@ -54,6 +54,11 @@ void transmit_unresolved(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, con
 inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const NextHop& hop,
                      Verdict verdict) noexcept;
 
+// The same for a packet whose IP header is where it came in and whose family is what it was: what
+// stands in front of the header is right but for the addresses.
+inline void transmit_in_place(Worker& worker, Packet& packet, const NextHop& hop,
+                              Verdict verdict) noexcept;
+
 // Empties the transmit buffers into the ports; what does not fit is drop_tx_full.
 void flush_transmit(Worker& worker) noexcept;
 // Sends what other workers left for our queues.
@@ -95,6 +100,17 @@ inline void transmit(Worker& worker, rte_mbuf* mbuf, uint16_t l2_length, const N
     return drop(worker, mbuf, Verdict::drop_no_mbuf);
   }
   transmit_frame(worker, mbuf, hop.port, verdict);
+}
+
+inline void transmit_in_place(Worker& worker, Packet& packet, const NextHop& hop,
+                              Verdict verdict) noexcept {
+  if (hop.state == NextHopState::resolved && packet.l2_length == sizeof(net::EthernetHeader) &&
+      hop.vlan == 0) [[likely]] {
+    std::memcpy(packet.l3 - sizeof(net::EthernetHeader), &hop.destination,
+                2 * sizeof(net::MacAddress));
+    return transmit_frame(worker, packet.mbuf, hop.port, verdict);
+  }
+  transmit(worker, packet.mbuf, packet.l2_length, hop, verdict);
 }
 
 }  // namespace headgate::dataplane

@@ -73,11 +73,13 @@ struct Packet {
 
 // The packets of a burst that go through the connection table, and the slots of the table where
 // they may be.
+inline constexpr uint32_t flows_ahead = 2;
 struct Flows {
   Flows() noexcept {}  // filled from the front
 
   std::array<Packet, burst_frames> packets;
-  std::array<uint64_t, burst_frames> candidates;  // words of Slot
+  // Words of Slot; the last ones are for looking ahead.
+  std::array<uint64_t, burst_frames + flows_ahead> candidates;
   uint32_t count = 0;
 
   [[nodiscard]] std::span<Packet> all() noexcept { return {packets.data(), count}; }

@@ -1,5 +1,7 @@
 #include "dataplane/pipeline.h"
 
+#include <algorithm>
+
 #include "dataplane/connect.h"
 #include "dataplane/forward.h"
 #include "dataplane/originate.h"
@@ -94,15 +96,34 @@ void parse_all(Worker& worker, uint16_t port, std::span<rte_mbuf*> frames, Flows
   flows.count = static_cast<uint32_t>(packet - flows.packets.data());
 }
 
-// Finds where each may be in the table, and has that entry fetched.
+Slot probe(const ConnTable& table, const Packet& packet) noexcept {
+  return packet.is_v4() ? table.probe<FlowKey4>(packet.hash) : table.probe<FlowKey6>(packet.hash);
+}
+
+Slot probe_alternate(const ConnTable& table, const Packet& packet) noexcept {
+  return packet.is_v4() ? table.probe_alternate<FlowKey4>(packet.hash)
+                        : table.probe_alternate<FlowKey6>(packet.hash);
+}
+
+// Finds where each may be in the table, and has that entry fetched. The few that may be away from
+// their home come last, when their other buckets have come as well.
 void probe_all(const ConnTable& table, Flows& flows) noexcept {
-  uint64_t* candidate = flows.candidates.data();
-  for (const Packet& packet : flows.all()) {
-    const Slot slot =
-        packet.is_v4() ? table.probe<FlowKey4>(packet.hash) : table.probe<FlowKey6>(packet.hash);
+  std::array<uint32_t, burst_frames> away;
+  uint32_t away_count = 0;
+  for (uint32_t i = 0; i < flows.count; ++i) {
+    const Packet& packet = flows.packets[i];
+    const Slot slot = probe(table, packet);
+    flows.candidates[i] = slot.word();
     table.prefetch_entry(slot);
-    *candidate++ = slot.word();
+    if (slot.is_none() && table.prefetch_alternate(packet.hash)) [[unlikely]]
+      away[away_count++] = i;
   }
+  for (const uint32_t i : std::span{away.data(), away_count}) {
+    const Slot slot = probe_alternate(table, flows.packets[i]);
+    flows.candidates[i] = slot.word();
+    table.prefetch_entry(slot);
+  }
+  std::fill_n(flows.candidates.begin() + flows.count, flows_ahead, Slot{}.word());
 }
 
 }  // namespace

@@ -25,19 +25,28 @@ uint64_t sum_of_frame(const rte_mbuf* mbuf, uint32_t offset, uint32_t length) no
   return sum;
 }
 
+// What the datagram says of itself (RFC 768), where that fits into the IP packet; what follows it
+// there, the receiver does not sum.
+uint16_t datagram_length(const Packet& packet) noexcept {
+  const uint16_t length = packet.udp().length.host();
+  const bool fits = length >= sizeof(net::UdpHeader) && length <= packet.l4_length;
+  return fits ? length : packet.l4_length;
+}
+
 }  // namespace
 
 void compute_udp_checksum(Packet& packet) noexcept {
+  const uint16_t length = datagram_length(packet);
   const net::IpAddress source = packet.source();
   const net::IpAddress destination = packet.destination();
   const size_t address_length = source.bits() / 8;
-  uint64_t sum = net::pseudo_header_sum({source.bytes.data(), address_length},
-                                        {destination.bytes.data(), address_length},
-                                        net::protocol_udp, packet.l4_length);
+  uint64_t sum =
+      net::pseudo_header_sum({source.bytes.data(), address_length},
+                             {destination.bytes.data(), address_length}, net::protocol_udp, length);
   const auto offset =
       static_cast<uint32_t>(packet.l4 - rte_pktmbuf_mtod(packet.mbuf, const uint8_t*));
   packet.udp().checksum = {};
-  sum += sum_of_frame(packet.mbuf, offset, packet.l4_length);
+  sum += sum_of_frame(packet.mbuf, offset, length);
   const net::be16 checksum = net::checksum_finish(sum);
   packet.udp().checksum = checksum.raw() == 0 ? net::be16::from_raw(0xffff) : checksum;
 }

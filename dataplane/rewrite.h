@@ -30,10 +30,7 @@ inline void decrement_ttl(Packet& packet) noexcept {
   }
   net::Ipv4Header& ip = packet.ipv4();
   --ip.ttl;
-  // RFC 1624, equation 3, with m' = m - 0x0100: ~m + m' is that, whatever m was.
-  constexpr auto less = static_cast<uint16_t>(~net::be16::from_host(0x0100).raw());
-  ip.checksum =
-      net::checksum_finish_short(static_cast<uint16_t>(~ip.checksum.raw()) + uint32_t{less});
+  ip.checksum = net::checksum_after_decrease(ip.checksum, net::be16::from_host(0x0100));
 }
 
 inline constexpr uint16_t tunnel_overhead(net::Family outer) noexcept {

@@ -36,9 +36,12 @@ namespace headgate::net {
 
 // The sum over an IPv4 header without options.
 [[nodiscard]] inline uint64_t checksum_of_20_bytes(const uint8_t* at) noexcept {
-  std::array<uint32_t, 5> words;
-  std::memcpy(words.data(), at, sizeof(words));
-  return uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
+  const auto word = [at](size_t i) noexcept {
+    uint32_t value;
+    std::memcpy(&value, at + 4 * i, sizeof(value));
+    return uint64_t{value};
+  };
+  return word(0) + word(1) + word(2) + word(3) + word(4);
 }
 
 // Whether a header without options has the right checksum: its words then add up to 0xffff, and
@@ -62,11 +65,11 @@ namespace headgate::net {
   return be16::from_raw(static_cast<uint16_t>(~checksum_fold(sum)));
 }
 
-// The same for a sum of up to 65,536 words.
-[[nodiscard]] inline be16 checksum_finish_short(uint32_t sum) noexcept {
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return be16::from_raw(static_cast<uint16_t>(~sum));
+// RFC 1624, equation 3, for a word that has become less by `less`: ~(~HC + ~less), which is
+// HC + less with the carry added in, and 0xffff told as the other zero.
+[[nodiscard]] inline be16 checksum_after_decrease(be16 checksum, be16 less) noexcept {
+  const uint32_t sum = uint32_t{checksum.raw()} + less.raw();
+  return be16::from_raw(static_cast<uint16_t>(sum + (sum >= 0xffff ? 1 : 0)));
 }
 
 // Sum over the pseudo-header of RFC 9293 / RFC 8200; `length` is that of the transport segment.

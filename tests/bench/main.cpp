@@ -31,6 +31,7 @@ struct Options {
 
 template <class AnyCase>  // Case or TableCase
 bool is_wanted(const AnyCase& one, const Options& options) {
+  if (options.only.ends_with('$')) return one.name + '$' == options.only;
   if (!options.only.empty()) return one.name.find(options.only) != std::string::npos;
   return options.full || !one.full_only;
 }
@@ -144,7 +145,8 @@ int main(int argc, char** argv) {
   app.add_flag("--count", options.count,
                "only the turns that tools/count_instructions.py counts the instructions of");
   app.add_flag("--plain-pages", options.plain_pages, "no huge pages, even if there are any");
-  app.add_option("--only", options.only, "cases whose name contains this");
+  app.add_option("--only", options.only,
+                 "cases whose name contains this; with $ at its end: the case of this name");
   app.add_option("--json", options.json_file, "results as JSON, to this file");
   app.add_option("--instructions", options.instructions_file,
                  "figures of tools/count_instructions.py --json, to show beside the times");

@@ -87,14 +87,14 @@ double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, B
          static_cast<double>(source.made() - before);
 }
 
-uint16_t floor_turn(uint16_t port) {
+uint16_t floor_turn(uint16_t port, uint16_t queue) {
   std::array<rte_mbuf*, burst> frames;
-  const uint16_t count = rte_eth_rx_burst(port, 0, frames.data(), burst);
+  const uint16_t count = rte_eth_rx_burst(port, queue, frames.data(), burst);
   for (uint16_t i = 0; i < count; ++i)
     rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
   for (uint16_t i = 0; i < count; ++i)
     swap_macs(frames[i]);
-  if (count != 0) rte_eth_tx_burst(port, 0, frames.data(), count);
+  if (count != 0) rte_eth_tx_burst(port, queue, frames.data(), count);
   return count;
 }
 

@@ -61,7 +61,7 @@ struct Slices {
 double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, BurstTimes* times);
 // What the machine could do at best: receive, touch the header, swap the MACs, send. One burst; how
 // many packets it had.
-uint16_t floor_turn(uint16_t port);
+uint16_t floor_turn(uint16_t port, uint16_t queue = 0);
 double time_floor(uint16_t port, Source& source, uint64_t packets);
 
 }  // namespace headgate::bench

@@ -69,8 +69,16 @@ class OurTable {
       hashes[i] = table_.hash(keys[i]);
       table_.prefetch_bucket(hashes[i]);
     }
+    std::array<uint32_t, burst> away;
+    uint32_t away_count = 0;
     for (uint32_t i = 0; i < burst; ++i) {
       candidates[i] = table_.probe<FlowKey4>(hashes[i]);
+      table_.prefetch_entry(candidates[i]);
+      if (candidates[i].is_none() && table_.prefetch_alternate(hashes[i])) away[away_count++] = i;
+    }
+    for (uint32_t k = 0; k < away_count; ++k) {
+      const uint32_t i = away[k];
+      candidates[i] = table_.probe_alternate<FlowKey4>(hashes[i]);
       table_.prefetch_entry(candidates[i]);
     }
     uint32_t found = 0;

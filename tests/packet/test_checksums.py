@@ -187,6 +187,20 @@ def _():
     without_udp_checksum(4, "dr", 9)
 
 
+@test("a checksum is computed over what a UDP datagram says is its length")
+def _():
+    for v in (4, 6):
+        with Rig() as rig:
+            rig.configure([service(v, 53, "nat", backend_port=5353, protocol="udp")])
+            datagram, beyond = b"datagram, odd", b"and more in the IP packet"
+            layer = UDP(sport=6002, dport=53, len=8 + len(datagram))
+            frame = with_checksum(to_vip(v, layer, datagram + beyond), 0)
+            (_, sent), = rig.send(CLIENT, frame)
+            behind = packet(client(v), server(v), UDP(sport=6002, dport=5353), datagram)
+            expect(checksum_of(sent), checksum_of(behind), "checksum")
+            check(bytes(sent).endswith(datagram + beyond), "the payload is not what it was")
+
+
 @test("a checksum is computed over frames that lie in several buffers of odd lengths")
 def _():
     for v in (4, 6):

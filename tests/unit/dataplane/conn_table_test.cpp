@@ -130,6 +130,24 @@ TEST(ConnTable, StagedLookupAgreesWithFind) {
   }
 }
 
+TEST(ConnTable, ProbesOfBothBucketsLeadToEveryKey) {
+  TestTable table(small);
+  uint32_t there = 0;
+  uint32_t away = 0;
+  for (uint32_t id = 0; id < 1000; ++id) {
+    if (make4(*table, 0, id).result.status != PublishStatus::inserted) continue;
+    ++there;
+    const FlowKey4 key = key4(id);
+    const uint64_t hash = table->hash(key);
+    if (table->is_at(table->probe<FlowKey4>(hash), key)) continue;
+    ++away;
+    EXPECT_TRUE(table->prefetch_alternate(hash)) << id;
+    EXPECT_TRUE(table->is_at(table->probe_alternate<FlowKey4>(hash), key)) << id;
+  }
+  EXPECT_GT(there, 500U);
+  EXPECT_GT(away, 0U) << "nothing is away from its home: the table is not full enough";
+}
+
 // Each slot is named whose word could be the key's, and at most that.
 TEST(ConnTable, AllSlotsOfABucketAreComparedAtOnceAsOneByOne) {
   std::mt19937_64 random(5);  // NOLINT(cert-msc51-cpp): the same each time

@@ -73,6 +73,18 @@ TEST(ChecksumDelta, SendsAUdpResultOfZeroAsAllOnes) {
   EXPECT_EQ(delta.apply_udp(before).raw(), 0xffff);
 }
 
+TEST(Checksum, AfterADecreaseIsThatOfTheDelta) {
+  for (const uint16_t less : {0x0100, 0x0001, 0xff00}) {
+    for (uint32_t raw = 0; raw <= 0xffff; ++raw) {
+      const auto checksum = be16::from_raw(static_cast<uint16_t>(raw));
+      ChecksumDelta delta;
+      const auto wire = be16::from_host(less);
+      delta.replace_value(wire, be16{});
+      ASSERT_EQ(checksum_after_decrease(checksum, wire), delta.apply(checksum)) << raw;
+    }
+  }
+}
+
 TEST(PseudoHeader, CoversAddressesProtocolAndLength) {
   const IpAddress source = *parse_ip("192.0.2.1");
   const IpAddress destination = *parse_ip("198.51.100.2");
