@@ -74,9 +74,8 @@ void VrrpRouter::tell_mismatch(VirtualRouter& router, const vrrp::Received& pack
                                vrrp::Mismatch mismatch, Time now) {
   router.mismatch = mismatch;
   if (!router.mismatches_told.may_tell(now)) return;
-  host_.log(LogLevel::warning,
-            fmt::format("vrrp {}: adverts of {} {}", router.plan.config.name,
-                        net::to_string(packet.source), describe(mismatch)));
+  host_.log(LogLevel::warning, fmt::format("vrrp {}: adverts of {} {}", router.plan.config.name,
+                                           net::to_string(packet.source), describe(mismatch)));
 }
 
 void VrrpRouter::link_changed(const std::string& interface, const RouterLink& link, Time now) {
