@@ -94,7 +94,6 @@ enum class Reason : uint8_t {
   fault,            // FaultBegan
   fault_ended,      //
   group,            // with its sync group
-  configuration,    //
 };
 [[nodiscard]] std::string_view name_of(Reason reason);
 

@@ -24,11 +24,11 @@ static_assert(static_cast<size_t>(Discard::priority) + 1 == discard_reasons);
 constexpr std::array<std::string_view, 4> state_names{"init", "fault", "backup", "master"};
 static_assert(static_cast<size_t>(State::master) + 1 == state_names.size());
 
-constexpr std::array<std::string_view, 13> reason_names{
-    "none",        "started",         "stopped",        "address owner", "master down",
-    "master left", "higher priority", "higher address", "step down",     "fault",
-    "fault ended", "sync group",      "configuration"};
-static_assert(static_cast<size_t>(Reason::configuration) + 1 == reason_names.size());
+constexpr std::array<std::string_view, 12> reason_names{
+    "none",        "started",     "stopped",         "address owner",
+    "master down", "master left", "higher priority", "higher address",
+    "step down",   "fault",       "fault ended",     "sync group"};
+static_assert(static_cast<size_t>(Reason::group) + 1 == reason_names.size());
 
 }  // namespace
 

@@ -87,7 +87,6 @@ TEST(Names, AreDifferentWords) {
   EXPECT_EQ(name_of(Reason::fault), "fault");
   EXPECT_EQ(name_of(Reason::fault_ended), "fault ended");
   EXPECT_EQ(name_of(Reason::group), "sync group");
-  EXPECT_EQ(name_of(Reason::configuration), "configuration");
 }
 
 }  // namespace
