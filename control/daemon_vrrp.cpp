@@ -175,13 +175,13 @@ asio::awaitable<void> Daemon::follow_vrrp_config() {
 void Daemon::leave_vrrp() {
   if (!vrrp_ || !vrrp_->runs()) return;
   vrrp_->leave();
-  bool done = false;
+  const auto done = std::make_shared<bool>(false);  // the loop may run longer than this
   asio::co_spawn(loop_, vrrp_->finish(last_scripts_patience),
-                 [&done](const std::exception_ptr& /*error*/) { done = true; });
+                 [done](const std::exception_ptr& /*error*/) { *done = true; });
   loop_.restart();
   loop_.run_for(last_adverts_linger);
   const auto deadline = std::chrono::steady_clock::now() + 2 * last_scripts_patience;
-  while (!done && std::chrono::steady_clock::now() < deadline)
+  while (!*done && std::chrono::steady_clock::now() < deadline)
     loop_.run_one_for(std::chrono::milliseconds(100));
 }
 

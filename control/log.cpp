@@ -42,7 +42,6 @@ Log& Log::get() {
 }
 
 void Log::set_level(LogLevel level) {
-  const std::scoped_lock lock(mutex_);
   level_ = level;
 }
 

@@ -2,6 +2,7 @@
 // and again is written once and then counted.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -58,7 +59,7 @@ class Log {
   void emit(LogLevel level, const std::string& text);
 
   std::mutex mutex_;
-  LogLevel level_ = LogLevel::info;
+  std::atomic<LogLevel> level_ = LogLevel::info;  // read without the mutex
   Sink sink_;
   // One for each level, so that a repeat keeps its own.
   std::vector<RepeatFilter> filters_{4, RepeatFilter{std::chrono::seconds(10)}};

@@ -35,6 +35,12 @@ std::vector<MemberEvent> follow(std::span<const Member> members, size_t moved,
   // One that is stopped is no member any more.
   if (transition.to == State::init) return events;
   const bool stays_in_fault = is_in_fault(members);
+  // A newcomer (a reload has added it, or it was late) goes where the group is already.
+  const auto is_master = [](const Member& member) { return member.state == State::master; };
+  if (transition.from == State::init && transition.to == State::backup && !stays_in_fault &&
+      std::ranges::any_of(members, is_master)) {
+    return {{moved, GroupMoved{State::master}}};
+  }
   for (size_t i = 0; i < members.size(); ++i) {
     if (i == moved) continue;
     if (stays_in_fault && transition.to != State::fault) continue;

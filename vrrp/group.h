@@ -2,7 +2,8 @@
 // runs the members tells the group each transition and gets the events for the other members.
 //
 // A member in fault keeps the others from being master: they are in fault with it. A member that
-// becomes master takes the others along, and so does one that yields.
+// becomes master takes the others along, and so does one that yields; but one that only starts
+// joins the others.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,8 @@ struct MemberEvent {
 };
 
 // `members` as they are after `moved` went through `transition`. The events are for the other
-// members, in order; stepping them leads to transitions that need no further call.
+// members, in order, or for one that has just started while the others are master; stepping them
+// leads to transitions that need no further call.
 [[nodiscard]] std::vector<MemberEvent> follow(std::span<const Member> members, size_t moved,
                                               const Transition& transition);
 

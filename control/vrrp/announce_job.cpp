@@ -40,6 +40,16 @@ void AnnounceJob::remove(const std::vector<net::IpAddress>& addresses) {
   if (!ours.empty()) advance(0);
 }
 
+bool AnnounceJob::absorb(const Announcement& other) {
+  const bool same = announcement_.mac == other.mac && announcement_.router == other.router &&
+                    announcement_.interval_us == other.interval_us &&
+                    announcement_.addresses == other.addresses;
+  if (!same || is_done()) return false;
+  const auto wanted = static_cast<uint16_t>(std::min(other.repeat + (next_ > 0 ? 1 : 0), 65535));
+  rounds_ = std::max(rounds_, wanted);
+  return true;
+}
+
 size_t AnnounceJob::waiting() const {
   return announcement_.addresses.size() * rounds_ - (rounds_ == 0 ? 0 : next_);
 }

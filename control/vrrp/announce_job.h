@@ -20,6 +20,10 @@ class AnnounceJob {
   // What waits for these addresses waits no more.
   void remove(const std::vector<net::IpAddress>& addresses);
 
+  // When `other` is the same but for how often, and takes its place in the queue: the running round
+  // ends first. False: it is another.
+  [[nodiscard]] bool absorb(const Announcement& other);
+
   [[nodiscard]] size_t waiting() const;
   [[nodiscard]] bool is_done() const { return waiting() == 0; }
   [[nodiscard]] uint32_t interval_us() const { return announcement_.interval_us; }

@@ -169,7 +169,9 @@ void Announcer::announce(const Announcement& announcement) {
   AnnounceJob job(announcement);
   if (job.is_done()) return;
   auto& lane = impl_->lanes.try_emplace(announcement.interface, impl_->loop).first->second;
-  lane.jobs.push_back(std::move(job));
+  const bool waits = std::ranges::any_of(
+      lane.jobs, [&](AnnounceJob& other) { return other.absorb(announcement); });
+  if (!waits) lane.jobs.push_back(std::move(job));
   impl_->run();
 }
 

@@ -41,7 +41,9 @@ class Announcer {
   Announcer(const Announcer&) = delete;
   Announcer& operator=(const Announcer&) = delete;
 
-  // Sends the first frames at once, before it returns, unless others of the interface wait.
+  // Sends the first frames at once, before it returns, unless others of the interface wait. What
+  // waits already is not queued again: who makes a master defend its addresses as often as it likes
+  // fills no memory.
   void announce(const Announcement& announcement);
   // These addresses are not ours any more: nothing that waits for them is sent.
   void cancel(const std::string& interface, const std::vector<net::IpAddress>& addresses);

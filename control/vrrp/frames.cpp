@@ -68,11 +68,6 @@ net::MacAddress multicast_mac(const net::IpAddress& group) {
   return {{0x33, 0x33, at[12], at[13], at[14], at[15]}};
 }
 
-net::MacAddress virtual_router_mac(net::Family family, uint8_t vrid) {
-  const uint8_t kind = family == net::Family::ipv4 ? 1 : 2;
-  return {{0x00, 0x00, 0x5e, 0x00, kind, vrid}};
-}
-
 std::vector<uint8_t> advert_ipv4_packet(std::span<const uint8_t> message,
                                         const net::IpAddress& source,
                                         const net::IpAddress& destination, uint8_t ttl,

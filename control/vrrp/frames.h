@@ -17,10 +17,6 @@ inline constexpr uint8_t advert_tos = 0xc0;  // internetwork control; of IPv6 th
 // Where frames for a multicast group go: RFC 1112 section 6.4, RFC 2464 section 7.
 [[nodiscard]] net::MacAddress multicast_mac(const net::IpAddress& group);
 
-// The MAC of a virtual router: 00:00:5e:00:01:VRID, of IPv6 00:00:5e:00:02:VRID (RFC 9568 section
-// 7.3).
-[[nodiscard]] net::MacAddress virtual_router_mac(net::Family family, uint8_t vrid);
-
 // The IPv4 header of an advertisement: TOS 0xc0, no options, may be fragmented. The total length
 // and checksum are filled in.
 [[nodiscard]] std::vector<uint8_t> advert_ipv4_packet(std::span<const uint8_t> message,

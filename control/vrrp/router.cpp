@@ -20,109 +20,14 @@ std::string_view describe(const vrrp::Mismatch& mismatch) {
 
 }  // namespace
 
-// ---- configuration
-
-void VrrpRouter::configure(VrrpPlan plan, Time now) {
-  std::vector<config::VrrpSyncGroup> groups = std::move(plan.groups);
-  const std::vector<std::unique_ptr<VirtualRouter>> gone = take_over(plan, now);
-  // Those that go leave while their sync group is the former one.
-  for (const auto& router : gone) {
-    handle(*router, vrrp::Stopped{}, now);
-    deadlines_.erase({router->deadline.value_or(Time{}), router.get()});
-  }
-  index_all(std::move(groups));
-  ownership_dirty_ = true;
-  judge_all(now);
-  flush();
-}
-
-// Makes `routers_` what the plan says; returns those that it has no longer.
-std::vector<std::unique_ptr<VirtualRouter>> VrrpRouter::take_over(VrrpPlan& plan, Time now) {
-  std::vector<std::unique_ptr<VirtualRouter>> before = std::move(routers_);
-  routers_.clear();
-  for (VrrpInstancePlan& wanted : plan.instances) {
-    const auto same = std::ranges::find_if(before, [&](const auto& router) {
-      return router != nullptr && is_same_router(router->plan, wanted);
-    });
-    if (same != before.end()) {
-      adopt(**same, std::move(wanted), now);
-      routers_.push_back(std::move(*same));
-      continue;
-    }
-    auto router = std::make_unique<VirtualRouter>();
-    router->plan = std::move(wanted);
-    router->machine = vrrp::initial_machine(router->plan.settings);
-    router->start_at = now + plan.startup_delay;
-    routers_.push_back(std::move(router));
-  }
-  std::erase(before, nullptr);
-  return before;
-}
-
-// A virtual router that was there before: a master keeps its addresses, gets the new ones and
-// drops the others.
-void VrrpRouter::adopt(VirtualRouter& router, VrrpInstancePlan plan, Time now) {
-  const VrrpInstancePlan before = std::exchange(router.plan, std::move(plan));
-  router.plan.settings.source = before.settings.source;
-  router.plan.receive.source = before.receive.source;
-  if (before == router.plan) return;
-  if (router.owns) {
-    const auto missing_in = [](const VrrpInstancePlan& other) {
-      return [&other](const InterfaceAddress& address) {
-        return !other.config.accept || std::ranges::find(other.held, address) == other.held.end();
-      };
-    };
-    const auto put = [&](const VrrpInstancePlan& from, const VrrpInstancePlan& other, bool held) {
-      std::vector<InterfaceAddress> differing;
-      if (from.config.accept)
-        std::ranges::copy_if(from.held, std::back_inserter(differing), missing_in(other));
-      if (!differing.empty()) host_.hold(differing, held);
-    };
-    put(before, router.plan, false);
-    put(router.plan, before, true);
-    ownership_dirty_ = true;
-    if (before.held != router.plan.held) {
-      perform(router, vrrp::Announce{router.plan.settings.announce.repeat}, now);
-    }
-  }
-  if (before.settings != router.plan.settings) handle(router, vrrp::Reconfigured{}, now);
-}
-
-void VrrpRouter::index_all(std::vector<config::VrrpSyncGroup> groups) {
-  std::map<std::string, Group> before = std::exchange(groups_, {});
-  for (config::VrrpSyncGroup& group : groups) {
-    Group& entry = groups_[group.name];
-    if (const auto known = before.find(group.name); known != before.end()) {
-      entry.announced = known->second.announced;
-    }
-    entry.config = std::move(group);
-  }
-  wires_.clear();
-  deadlines_.clear();
-  virtual_addresses_.clear();
-  for (const auto& router : routers_) {
-    const VrrpInstancePlan& plan = router->plan;
-    wires_[{plan.config.interface, plan.family}][plan.settings.vrid] = router.get();
-    for (const InterfaceAddress& held : plan.held)
-      virtual_addresses_.insert(held.prefix.address);
-    router->group.clear();
-    router->deadline.reset();
-    requeue(*router);
-  }
-  for (auto& [name, group] : groups_) {
-    for (const std::string& member : group.config.instances) {
-      VirtualRouter* router = find(member);
-      if (router == nullptr) continue;
-      router->group = name;
-      group.members.push_back(router);
-    }
-  }
-}
-
+// What is still told afterwards (addresses that go away, links) must not start anything again.
 void VrrpRouter::stop(Time now) {
-  stopped_ = true;
-  for (const auto& router : routers_)
+  for (const auto& router : routers_) {
     handle(*router, vrrp::Stopped{}, now);
+    router->started = false;
+    router->start_at.reset();
+  }
+  stopped_ = true;
   deadlines_.clear();
   flush();
 }
@@ -144,31 +49,39 @@ void VrrpRouter::packet(const std::string& interface, const vrrp::Received& pack
   if (found == wire->second.end()) return;
   VirtualRouter& router = *found->second;
   const auto accepted = vrrp::receive(router.plan.receive, packet);
-  if (!accepted) {
-    const vrrp::Discard reason = accepted.error();
-    ++router.counters.discards[static_cast<size_t>(reason)];
-    host_.log(LogLevel::debug,
-              fmt::format("vrrp {}: advert of {} discarded: {}", router.plan.config.name,
-                          net::to_string(packet.source), vrrp::name_of(reason)));
-    return;
-  }
+  if (!accepted) return discarded(router, packet, accepted.error(), now);
   const vrrp::Advert& advert = accepted->advert;
   ++router.counters.adverts_received;
   if (advert.priority == vrrp::leaving_priority) ++router.counters.priority_zero_received;
   if (accepted->mismatch != router.mismatch) {
-    router.mismatch = accepted->mismatch;
-    host_.log(LogLevel::warning,
-              fmt::format("vrrp {}: adverts of {} {}", router.plan.config.name,
-                          net::to_string(packet.source), describe(router.mismatch)));
+    tell_mismatch(router, packet, accepted->mismatch, now);
   }
   handle(router, vrrp::AdvertCame{advert.priority, advert.interval_cs, packet.source}, now);
   flush();
 }
 
+// Anybody on the wire can make these, as often as they like: one line in a while.
+void VrrpRouter::discarded(VirtualRouter& router, const vrrp::Received& packet,
+                           vrrp::Discard reason, Time now) {
+  ++router.counters.discards[static_cast<size_t>(reason)];
+  if (!router.discards_told.may_tell(now)) return;
+  host_.log(LogLevel::debug,
+            fmt::format("vrrp {}: advert of {} discarded: {}", router.plan.config.name,
+                        net::to_string(packet.source), vrrp::name_of(reason)));
+}
+
+void VrrpRouter::tell_mismatch(VirtualRouter& router, const vrrp::Received& packet,
+                               vrrp::Mismatch mismatch, Time now) {
+  router.mismatch = mismatch;
+  if (!router.mismatches_told.may_tell(now)) return;
+  host_.log(LogLevel::warning, fmt::format("vrrp {}: adverts of {} {}", router.plan.config.name,
+                                           net::to_string(packet.source), describe(mismatch)));
+}
+
 void VrrpRouter::link_changed(const std::string& interface, const RouterLink& link, Time now) {
-  RouterLink& known = links_[interface];
-  if (known == link) return;
-  known = link;
+  const auto [known, is_new] = links_.try_emplace(interface);
+  if ((known->second == link && !is_new) || stopped_) return;
+  known->second = link;
   std::string text = link.index == 0 ? "it is not there" : link.up ? "" : "no carrier";
   values_.set(TrackedKind::interface, interface, {link.index != 0 && link.up, std::move(text)});
   judge_all(now);
@@ -176,13 +89,13 @@ void VrrpRouter::link_changed(const std::string& interface, const RouterLink& li
 }
 
 void VrrpRouter::tracked(TrackedKind kind, const std::string& name, TrackedValue value, Time now) {
-  if (!values_.set(kind, name, std::move(value))) return;
+  if (!values_.set(kind, name, std::move(value)) || stopped_) return;
   judge_all(now);
   flush();
 }
 
 void VrrpRouter::worker_trouble(const std::string& text, Time now) {
-  if (worker_trouble_ == text) return;
+  if (worker_trouble_ == text || stopped_) return;
   worker_trouble_ = text;
   judge_all(now);
   flush();
@@ -218,6 +131,7 @@ std::expected<std::string, Error> VrrpRouter::failover(const std::string& name, 
 }
 
 std::string VrrpRouter::maintenance(bool on, Time now) {
+  if (stopped_) return "the daemon stops";
   if (maintenance_ == on) return fmt::format("maintenance is {} already", on ? "on" : "off");
   maintenance_ = on;
   judge_all(now);

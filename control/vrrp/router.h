@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <expected>
 #include <map>
 #include <memory>
@@ -71,6 +70,7 @@ class VrrpRouter {
   [[nodiscard]] VrrpOwnership ownership() const;
 
  private:
+  using ClaimKey = std::pair<std::string, net::Prefix>;
   using WireKey = std::pair<std::string, net::Family>;
   struct Group {
     config::VrrpSyncGroup config;
@@ -80,7 +80,9 @@ class VrrpRouter {
 
   [[nodiscard]] std::vector<std::unique_ptr<VirtualRouter>> take_over(VrrpPlan& plan, Time now);
   void adopt(VirtualRouter& router, VrrpInstancePlan plan, Time now);
+  void exchange_addresses(VirtualRouter& router, const VrrpInstancePlan& before, Time now);
   void index_all(std::vector<config::VrrpSyncGroup> groups);
+  void unite_groups(Time now);
   void start(VirtualRouter& router, Time now);
   void tick(VirtualRouter& router, Time now);
 
@@ -92,7 +94,13 @@ class VrrpRouter {
   void perform(VirtualRouter& router, const vrrp::Transition& action, Time now);
   void send(VirtualRouter& router, const std::vector<uint8_t>& message,
             const net::IpAddress& source, const net::IpAddress& destination);
+  void take(const VrrpInstancePlan& plan, const std::vector<InterfaceAddress>& addresses);
+  void let_go(const std::vector<InterfaceAddress>& addresses);
   void announce_now(VirtualRouter& router);
+  void discarded(VirtualRouter& router, const vrrp::Received& packet, vrrp::Discard reason,
+                 Time now);
+  void tell_mismatch(VirtualRouter& router, const vrrp::Received& packet, vrrp::Mismatch mismatch,
+                     Time now);
   void count_lateness(VirtualRouter& router, Time due, Time now);
   void move_group(VirtualRouter& router, const vrrp::Transition& transition, Time now);
   void notify_group(Group& group);
@@ -100,6 +108,7 @@ class VrrpRouter {
   void judge_all(Time now);
   void judge(VirtualRouter& router);
   void apply_faults(VirtualRouter& router, Time now);
+  [[nodiscard]] static ClaimKey claim_key(const InterfaceAddress& address);
   [[nodiscard]] std::vector<std::string> group_faults(const VirtualRouter& router) const;
   [[nodiscard]] const RouterLink& link_of(const VirtualRouter& router) const;
 
@@ -112,9 +121,11 @@ class VrrpRouter {
   std::map<std::string, Group> groups_;
   std::map<WireKey, std::map<uint8_t, VirtualRouter*>> wires_;
   std::set<net::IpAddress> virtual_addresses_;
+  std::map<ClaimKey, uint32_t> claims_;  // addresses that are ours, by how many routers
   std::map<std::string, RouterLink> links_;
   TrackedValues values_;
   std::string worker_trouble_;
+  std::optional<Time> first_configured_;  // startup_delay counts from here
   bool maintenance_ = false;
   bool stopped_ = false;
   bool moving_group_ = false;  // what follows is part of a group's move

@@ -31,6 +31,10 @@ NotifyState notify_state(vrrp::State state) {
 
 }  // namespace
 
+VrrpRouter::ClaimKey VrrpRouter::claim_key(const InterfaceAddress& address) {
+  return {address.interface, address.prefix};
+}
+
 void VrrpRouter::handle(VirtualRouter& router, const vrrp::Event& event, Time now) {
   vrrp::Step step = vrrp::step(router.plan.settings, router.machine, event, now);
   router.machine = step.machine;
@@ -79,7 +83,7 @@ void VrrpRouter::send(VirtualRouter& router, const std::vector<uint8_t>& message
 void VrrpRouter::perform(VirtualRouter& router, const vrrp::Claim& /*action*/, Time /*now*/) {
   router.owns = true;
   ownership_dirty_ = true;
-  if (router.plan.config.accept) host_.hold(router.plan.held, true);
+  take(router.plan, router.plan.held);
 }
 
 void VrrpRouter::perform(VirtualRouter& router, const vrrp::Release& /*action*/, Time /*now*/) {
@@ -87,8 +91,30 @@ void VrrpRouter::perform(VirtualRouter& router, const vrrp::Release& /*action*/,
   router.announce_repeat = 0;
   router.announce_by.reset();
   ownership_dirty_ = true;
-  host_.cancel_announcements(router.plan.held);
-  if (router.plan.config.accept) host_.hold(router.plan.held, false);
+  let_go(router.plan.held);
+}
+
+// Two virtual routers may have an address in common, or a reload moves it from one to the other:
+// what one lets go another may still need.
+void VrrpRouter::let_go(const std::vector<InterfaceAddress>& addresses) {
+  std::vector<InterfaceAddress> gone;
+  for (const InterfaceAddress& address : addresses) {
+    const auto claim = claims_.find(claim_key(address));
+    if (claim == claims_.end() || --claim->second > 0) continue;
+    claims_.erase(claim);
+    gone.push_back(address);
+  }
+  if (gone.empty()) return;
+  host_.cancel_announcements(gone);
+  host_.hold(gone, false);
+}
+
+void VrrpRouter::take(const VrrpInstancePlan& plan,
+                      const std::vector<InterfaceAddress>& addresses) {
+  if (addresses.empty()) return;
+  for (const InterfaceAddress& address : addresses)
+    ++claims_[claim_key(address)];
+  if (plan.config.accept) host_.hold(addresses, true);
 }
 
 void VrrpRouter::perform(VirtualRouter& router, const vrrp::Announce& action, Time now) {

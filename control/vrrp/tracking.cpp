@@ -38,7 +38,7 @@ void judge_file(Verdicts& verdicts, const config::VrrpTrack& track, const Tracke
 
 bool TrackedValues::set(TrackedKind kind, const std::string& name, TrackedValue value) {
   TrackedValue& known = values_[{kind, name}];
-  const bool differs = known.value != value.value;
+  const bool differs = known != value;
   known = std::move(value);
   return differs;
 }

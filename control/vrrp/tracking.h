@@ -17,12 +17,13 @@ enum class TrackedKind : uint8_t { interface, script, file, process, service };
 struct TrackedValue {
   int64_t value = 0;
   std::string text;  // for people: "exit status 1", "no carrier"; may be empty
+  bool operator==(const TrackedValue&) const = default;
 };
 
 // Everything that is tracked by anyone. What was not told yet counts as down, a file as 0.
 class TrackedValues {
  public:
-  // Returns whether the value is another than before; the text alone does not count.
+  // Returns whether it is another than before.
   bool set(TrackedKind kind, const std::string& name, TrackedValue value);
   [[nodiscard]] const TrackedValue& get(TrackedKind kind, const std::string& name) const;
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -30,6 +31,20 @@ struct VirtualRouterCounters {
   std::array<uint64_t, vrrp::discard_reasons> discards{};
 };
 
+// Lets a message through once in a while, whatever its text.
+class Seldom {
+ public:
+  static constexpr std::chrono::seconds pause{1};
+  [[nodiscard]] bool may_tell(vrrp::Time now) {
+    if (last_ && now - *last_ < pause) return false;
+    last_ = now;
+    return true;
+  }
+
+ private:
+  std::optional<vrrp::Time> last_;
+};
+
 struct VirtualRouter {
   VrrpInstancePlan plan;
   std::string group;  // its sync group; empty: none
@@ -41,6 +56,8 @@ struct VirtualRouter {
   bool own_fault = false;              // one of them is its own
   bool owns = false;                   // between Claim and Release
   vrrp::Mismatch mismatch;             // of the last advert
+  Seldom mismatches_told;
+  Seldom discards_told;
   VirtualRouterCounters counters;
   // Announcements wait until the data plane answers for the addresses, but not for long.
   uint16_t announce_repeat = 0;  // 0: none waits

@@ -65,6 +65,7 @@ struct VrrpManager::Impl : std::enable_shared_from_this<Impl> {
   std::string worker_trouble;
   std::map<std::string, bool> links;
   std::map<std::string, bool> services;
+  bool left = false;
 };
 
 VrrpManager::VrrpManager(asio::io_context& loop, VrrpEnvironment environment)
@@ -78,8 +79,12 @@ VrrpManager::~VrrpManager() {
 std::expected<void, Error> VrrpManager::configure(
     const config::Config& config, const std::shared_ptr<const VrrpPrograms>& programs) {
   Impl& impl = *impl_;
+  if (impl.left) return {};  // a reload that was under way as the daemon was told to stop
   if (!impl.thread) {
-    if (config.vrrp.instances.empty()) return {};
+    if (config.vrrp.instances.empty()) {
+      remove_stale_addresses(impl.environment.state_path);
+      return {};
+    }
     if (auto started = impl.start_thread(); !started) return started;
   }
   impl.router_id = config.vrrp.router_id.value_or(config.daemon.name);
@@ -112,6 +117,7 @@ asio::awaitable<std::expected<std::string, Error>> VrrpManager::maintenance(bool
 }
 
 void VrrpManager::leave() {
+  impl_->left = true;
   impl_->timer.cancel();
   impl_->scripts.reset();
   impl_->files.reset();
@@ -193,6 +199,12 @@ void VrrpManager::Impl::tell_services(const config::Config& config) {
     if (std::exchange(known->second, up) == up && !is_new) continue;
     thread->tracked(TrackedKind::service, name, {up, ""});
   }
+  std::erase_if(services, [&](const auto& entry) {
+    const auto is_this = [&](const auto& service) { return name_of(service) == entry.first; };
+    const bool gone = std::ranges::none_of(config.services, is_this);
+    if (gone) thread->tracked(TrackedKind::service, entry.first, {0, ""});
+    return gone;
+  });
 }
 
 void VrrpManager::Impl::notify(const Notification& notification) {
@@ -214,7 +226,7 @@ void VrrpManager::Impl::watch() {
   timer.expires_after(watch_period);
   timer.async_wait([self = weak_from_this()](const boost::system::error_code& error) {
     const auto impl = self.lock();
-    if (!error && impl && impl->thread) impl->watch();
+    if (!error && impl && impl->thread && !impl->left) impl->watch();
   });
 }
 

@@ -1,6 +1,7 @@
 #include "control/vrrp/vrrp_thread.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <map>
@@ -10,6 +11,7 @@
 #include <set>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -34,6 +36,10 @@ namespace {
 constexpr int realtime_priority = 50;
 // How often a socket that could not be opened is tried again.
 constexpr std::chrono::seconds reopen_period{1};
+// How long what waits in sockets is read before timers are looked at.
+constexpr std::chrono::milliseconds drain_patience{10};
+// Log lines that may be on their way to the control thread.
+constexpr size_t max_lines_waiting = 1000;
 
 vrrp::Time now() {
   return std::chrono::steady_clock::now().time_since_epoch();
@@ -61,7 +67,26 @@ std::string take_realtime_priority() {
   return std::generic_category().message(errno);
 }
 
+void remove_stale(AddressKeeper& keeper) {
+  const AddressReport stale = keeper.remove_stale();
+  for (const InterfaceAddress& address : stale.done) {
+    log_warning("vrrp: removed {} from {}, which an earlier process left there",
+                net::to_string(address.prefix), address.interface);
+  }
+  for (const Error& error : stale.errors)
+    log_error("vrrp: {}", error.text);
+}
+
 }  // namespace
+
+void remove_stale_addresses(const std::string& state_path) {
+  if (access(state_path.c_str(), F_OK) != 0) return;
+  if (auto keeper = AddressKeeper::open(state_path)) {
+    remove_stale(*keeper);
+  } else {
+    log_error("vrrp: {}", keeper.error().text);
+  }
+}
 
 struct VrrpThread::Impl final : RouterHost {
   Impl(asio::io_context& control_loop, VrrpHooks its_hooks)
@@ -71,21 +96,29 @@ struct VrrpThread::Impl final : RouterHost {
 
   template <typename Work>
   void post(Work work) {
-    asio::post(loop, [this, work = std::move(work)]() mutable {
-      work(*this);
-      after_turn();
-    });
+    asio::post(loop, [this, work = std::move(work)]() mutable { turn([&] { work(*this); }); });
   }
 
   // ---- on VRRP's thread
 
   void run();
+  // Whatever happens in it, the timer is set to what is due next.
+  template <typename Work>
+  void turn(Work work) {
+    try {
+      work();
+    } catch (const std::exception& exception) {
+      log(LogLevel::error, fmt::format("vrrp: {}", exception.what()));
+    }
+    after_turn();
+  }
   void configure(VrrpPlan plan);
   void open_sockets();
   void link_changed(const LinkState& state);
   void tell_link(const std::string& interface);
   void after_turn();
   void timer_came();
+  void drain_sockets();
 
   // RouterHost
   bool send_advert(const OutgoingAdvert& advert) override;
@@ -98,11 +131,18 @@ struct VrrpThread::Impl final : RouterHost {
   std::string lateness_cause(vrrp::Duration late) override { return probe->cause(late); }
 
   using SocketKey = std::pair<std::string, net::Family>;
+  struct Listener {
+    std::unique_ptr<AdvertSocket> socket;
+    net::IpAddress group;
+  };
 
   asio::io_context& control;
   VrrpHooks hooks;
   // What was posted to the control loop finds its end here when the object has gone.
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  // Log lines on their way to the control loop, and those that were too many.
+  std::shared_ptr<std::atomic<size_t>> lines_waiting = std::make_shared<std::atomic<size_t>>(0);
+  uint64_t lines_lost = 0;
 
   asio::io_context loop{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(loop);
@@ -115,7 +155,7 @@ struct VrrpThread::Impl final : RouterHost {
                             fmt::format("vrrp: announcements on {}: {}", interface, error.text));
                       }};
   std::optional<AddressQueue> addresses;
-  std::map<SocketKey, std::unique_ptr<AdvertSocket>> sockets;
+  std::map<SocketKey, Listener> sockets;
   std::map<SocketKey, std::string> troubles;  // why a socket is not open, told once
   std::map<std::string, bool> port_links;
   std::map<std::string, std::string> devices_beneath;
@@ -131,13 +171,7 @@ std::expected<std::unique_ptr<VrrpThread>, Error> VrrpThread::start(
     std::map<std::string, std::string> devices_beneath, VrrpHooks hooks) {
   auto keeper = AddressKeeper::open(state_path);
   if (!keeper) return std::unexpected(keeper.error());
-  const AddressReport stale = keeper->remove_stale();
-  for (const InterfaceAddress& address : stale.done) {
-    log_warning("vrrp: removed {} from {}, which an earlier process left there",
-                net::to_string(address.prefix), address.interface);
-  }
-  for (const Error& error : stale.errors)
-    log_error("vrrp: {}", error.text);
+  remove_stale(*keeper);
   auto impl = std::make_unique<Impl>(control, std::move(hooks));
   impl->devices_beneath = std::move(devices_beneath);
   auto links = LinkWatch::open(
@@ -153,6 +187,7 @@ VrrpThread::VrrpThread(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 VrrpThread::~VrrpThread() {
   stop();
+  *impl_->alive = false;
 }
 
 void VrrpThread::configure(VrrpPlan plan) {
@@ -178,6 +213,7 @@ void VrrpThread::port_link(std::string interface, bool up) {
 
 // Each coroutine runs on VRRP's loop; the caller goes on on its own.
 asio::awaitable<VrrpStatus> VrrpThread::status() {
+  if (impl_->stopped) co_return VrrpStatus{};
   const auto ask = [](Impl& impl) -> asio::awaitable<VrrpStatus> {
     co_return impl.router.status(now());
   };
@@ -185,6 +221,7 @@ asio::awaitable<VrrpStatus> VrrpThread::status() {
 }
 
 asio::awaitable<std::expected<std::string, Error>> VrrpThread::failover(std::string name) {
+  if (impl_->stopped) co_return std::unexpected(Error{"the daemon stops"});
   const auto ask = [](Impl& impl,
                       std::string which) -> asio::awaitable<std::expected<std::string, Error>> {
     auto done = impl.router.failover(which, now());
@@ -195,6 +232,7 @@ asio::awaitable<std::expected<std::string, Error>> VrrpThread::failover(std::str
 }
 
 asio::awaitable<std::expected<std::string, Error>> VrrpThread::maintenance(bool on) {
+  if (impl_->stopped) co_return std::unexpected(Error{"the daemon stops"});
   const auto ask = [](Impl& impl,
                       bool wanted) -> asio::awaitable<std::expected<std::string, Error>> {
     auto done = impl.router.maintenance(wanted, now());
@@ -212,7 +250,6 @@ void VrrpThread::stop() {
     impl->addresses->remove_all([impl](const AddressReport&) { impl->loop.stop(); });
   });
   impl_->thread.join();
-  *impl_->alive = false;
 }
 
 // ---- on VRRP's thread
@@ -263,8 +300,8 @@ void VrrpThread::Impl::open_sockets() {
   for (const VrrpRouter::Endpoint& endpoint : wanted) {
     const SocketKey key{endpoint.interface, endpoint.family};
     const int index = links->state(endpoint.interface).index;
-    auto& socket = sockets[key];
-    if (socket && socket->interface_index() == index) continue;
+    auto& [socket, group] = sockets[key];
+    if (socket && socket->interface_index() == index && group == endpoint.group) continue;
     socket.reset();
     if (index == 0) continue;  // link_changed() comes when it is there
     auto opened = AdvertSocket::open(
@@ -279,9 +316,9 @@ void VrrpThread::Impl::open_sockets() {
     }
     troubles.erase(key);
     socket = std::move(*opened);
+    group = endpoint.group;
     socket->on_packet([this, name = endpoint.interface](const vrrp::Received& packet) {
-      router.packet(name, packet, now());
-      after_turn();
+      turn([&] { router.packet(name, packet, now()); });
     });
   }
   if (!missing || reopen_waits) return;
@@ -289,17 +326,18 @@ void VrrpThread::Impl::open_sockets() {
   reopen.expires_after(reopen_period);
   reopen.async_wait([this](const boost::system::error_code& error) {
     reopen_waits = false;
-    if (!error) open_sockets();
+    if (!error) turn([this] { open_sockets(); });
   });
 }
 
 void VrrpThread::Impl::link_changed(const LinkState& state) {
-  tell_link(state.name);
-  for (const auto& [interface, device] : devices_beneath) {
-    if (device == state.name) tell_link(interface);
-  }
-  open_sockets();
-  after_turn();
+  turn([&] {
+    open_sockets();  // what becomes master by it sends at once
+    tell_link(state.name);
+    for (const auto& [interface, device] : devices_beneath) {
+      if (device == state.name) tell_link(interface);
+    }
+  });
 }
 
 void VrrpThread::Impl::tell_link(const std::string& interface) {
@@ -330,19 +368,31 @@ void VrrpThread::Impl::after_turn() {
 void VrrpThread::Impl::timer_came() {
   timer_at.reset();
   probe->mark();
-  // A thread that was late must not take a master for dead whose adverts are waiting here.
-  for (auto& [key, socket] : sockets) {
-    while (socket && socket->receive_waiting() == AdvertSocket::max_batch) {
+  turn([&] {
+    drain_sockets();
+    router.tick(now());
+  });
+}
+
+// A thread that was late must not take a master for dead whose adverts are waiting here. A flood
+// must not hold up the timers either.
+void VrrpThread::Impl::drain_sockets() {
+  const vrrp::Time end = now() + drain_patience;
+  bool more = true;
+  while (more && now() < end) {
+    more = false;
+    for (auto& [key, listener] : sockets) {
+      if (listener.socket && listener.socket->receive_waiting() == AdvertSocket::max_batch) {
+        more = true;
+      }
     }
   }
-  router.tick(now());
-  after_turn();
 }
 
 bool VrrpThread::Impl::send_advert(const OutgoingAdvert& advert) {
   const auto found = sockets.find({std::string(advert.interface), advert.family});
-  if (found == sockets.end() || !found->second) return false;
-  AdvertSocket& socket = *found->second;
+  if (found == sockets.end() || !found->second.socket) return false;
+  AdvertSocket& socket = *found->second.socket;
   const auto sent =
       advert.virtual_mac != nullptr
           ? socket.send_from_mac(advert.message, advert.source, advert.destination,
@@ -397,7 +447,19 @@ void VrrpThread::Impl::notify(Notification notification) {
 // Whoever reads the log must not be able to hold up this thread.
 void VrrpThread::Impl::log(LogLevel level, std::string text) {
   if (!Log::get().enabled(level)) return;
-  asio::post(control, [level, text = std::move(text)] { Log::get().write(level, text); });
+  // Nor may a control thread that is held up collect them without end.
+  if (lines_waiting->load() >= max_lines_waiting) {
+    ++lines_lost;
+    return;
+  }
+  if (lines_lost > 0) {
+    text += fmt::format(" ({} lines before it were lost)", std::exchange(lines_lost, 0));
+  }
+  ++*lines_waiting;
+  asio::post(control, [level, text = std::move(text), waiting = lines_waiting] {
+    --*waiting;
+    Log::get().write(level, text);
+  });
 }
 
 }  // namespace headgate::control

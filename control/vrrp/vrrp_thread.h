@@ -34,6 +34,9 @@ struct VrrpHooks {
   std::function<void(const Notification& notification)> notify;
 };
 
+// What an earlier process left on interfaces, where no virtual router is configured any more.
+void remove_stale_addresses(const std::string& state_path);
+
 class VrrpThread {
  public:
   // `control` is the loop of the caller's thread. `state_path`: where AddressKeeper notes what it
@@ -58,8 +61,8 @@ class VrrpThread {
       std::string name);
   [[nodiscard]] boost::asio::awaitable<std::expected<std::string, Error>> maintenance(bool on);
 
-  // Masters leave, addresses are taken away, the thread ends. Notifications of it are posted to the
-  // control loop before it returns.
+  // Masters leave, addresses are taken away, the thread ends. Notifications of it and the last
+  // ownership, that nothing is ours, are posted to the control loop before it returns.
   void stop();
 
  private:

@@ -41,7 +41,8 @@ struct MacAddress {
 };
 inline constexpr MacAddress broadcast_mac{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
-// The MAC of a virtual router: RFC 9568 section 7.3.
+// The MAC of a virtual router: 00:00:5e:00:01:VRID, of IPv6 00:00:5e:00:02:VRID (RFC 9568 section
+// 7.3).
 [[nodiscard]] constexpr MacAddress virtual_mac(Family family, uint8_t vrid) noexcept {
   return {{0x00, 0x00, 0x5e, 0x00, static_cast<uint8_t>(family == Family::ipv4 ? 1 : 2), vrid}};
 }

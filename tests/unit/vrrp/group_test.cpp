@@ -67,6 +67,18 @@ Group in_office(size_t count) {
   return group;
 }
 
+TEST(SyncGroup, OneThatStartsLaterJoinsTheMastersAndStopsNoneOfThem) {
+  Group group(3);
+  group.on(0, Started{});
+  group.on(1, Started{});
+  group[0].now += 10s;
+  group.on(0, TimerCame{});
+  EXPECT_EQ(group.on(2, Started{}),
+            "2: init>backup (started); "
+            "2: advert 100, claim, announce 5, backup>master (sync group); ");
+  EXPECT_EQ(group.state(), GroupState::master);
+}
+
 TEST(SyncGroup, AllBecomeMasterWithTheFirst) {
   Group group = started(3);
   EXPECT_EQ(group.state(), GroupState::backup);

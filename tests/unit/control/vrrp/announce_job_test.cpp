@@ -44,6 +44,24 @@ TEST(AnnounceJob, GoesOnWhereItStopped) {
   EXPECT_EQ(targets(job, 2), Targets{});
 }
 
+TEST(AnnounceJob, TakesTheSameAgainInItsPlace) {
+  const Announcement wanted = three_addresses_twice();
+  AnnounceJob job(wanted);
+  EXPECT_TRUE(job.absorb(wanted));
+  EXPECT_EQ(job.waiting(), 6U);
+  job.advance(4);
+  EXPECT_TRUE(job.absorb(wanted));
+  EXPECT_EQ(targets(job, 100), (Targets{2, 3, 1, 2, 3, 1, 2, 3}));
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_TRUE(job.absorb(wanted));
+  EXPECT_EQ(job.waiting(), 8U);
+  Announcement other = wanted;
+  other.mac.bytes[5] = 2;
+  EXPECT_FALSE(job.absorb(other));
+  job.advance(8);
+  EXPECT_FALSE(job.absorb(wanted));
+}
+
 TEST(AnnounceJob, LeavesOutWhatWasRemoved) {
   AnnounceJob job(three_addresses_twice());
   job.advance(1);  // of address 1

@@ -56,7 +56,7 @@ TEST(VrrpFrames, UnsolicitedAdvertisementOfARouterSaysSo) {
 TEST(VrrpFrames, Ipv4AdvertIsTheOneThatKeepalivedSends) {
   const std::array<uint8_t, 16> message{0x31, 0x33, 0x96, 0x02, 0x00, 0x64, 0x38, 0x22,
                                         0x0a, 0x4d, 0x00, 0x64, 0x0a, 0x4d, 0x00, 0x65};
-  const net::MacAddress sender = virtual_router_mac(net::Family::ipv4, 0x33);
+  const net::MacAddress sender = net::virtual_mac(net::Family::ipv4, 0x33);
   EXPECT_EQ(hex(advert_frame(message, ip("10.77.0.1"), ip("224.0.0.18"), sender, 255, 1)),
             "01005e00001200005e000133"
             "0800"
@@ -67,7 +67,7 @@ TEST(VrrpFrames, Ipv4AdvertIsTheOneThatKeepalivedSends) {
 
 TEST(VrrpFrames, Ipv6AdvertHasTheClassAndHopLimitOfControl) {
   const std::array<uint8_t, 8> message{0x31, 0x33, 0x96, 0x01, 0x00, 0x64, 0x12, 0x34};
-  const net::MacAddress sender = virtual_router_mac(net::Family::ipv6, 0x33);
+  const net::MacAddress sender = net::virtual_mac(net::Family::ipv6, 0x33);
   EXPECT_EQ(hex(advert_frame(message, ip("fe80::1"), ip("ff02::12"), sender, 255, 1)),
             "33330000001200005e000233"
             "86dd"

@@ -1,7 +1,9 @@
 // VrrpRouter with a host that notes what it is asked for, in virtual time.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -50,7 +52,10 @@ struct FakeHost final : RouterHost {
     announced.push_back(announcement);
     log_of_calls.push_back("announce " + std::to_string(announcement.repeat));
   }
-  void cancel_announcements(const std::vector<InterfaceAddress>& /*addresses*/) override {}
+  void cancel_announcements(const std::vector<InterfaceAddress>& addresses) override {
+    for (const InterfaceAddress& address : addresses)
+      cancelled.push_back(net::to_string(address.prefix));
+  }
   void set_ownership(VrrpOwnership wanted, uint64_t its_serial) override {
     ownership = std::move(wanted);
     serial = its_serial;
@@ -63,7 +68,11 @@ struct FakeHost final : RouterHost {
                        std::to_string(notification.priority));
   }
   void log(LogLevel level, std::string text) override {
-    if (level <= LogLevel::info) lines.push_back(std::move(text));
+    if (level <= LogLevel::info) {
+      lines.push_back(std::move(text));
+    } else {
+      ++debug_lines;
+    }
   }
   std::string lateness_cause(vrrp::Duration /*late*/) override { return "the test slept"; }
 
@@ -71,11 +80,13 @@ struct FakeHost final : RouterHost {
   std::vector<Sent> sent;
   std::map<std::string, bool> held;
   std::vector<Announcement> announced;
+  std::vector<std::string> cancelled;
   VrrpOwnership ownership;
   uint64_t serial = 0;
   int ownerships = 0;
   std::vector<std::string> notified;
   std::vector<std::string> lines;
+  size_t debug_lines = 0;
   std::vector<std::string> log_of_calls;
 };
 

@@ -368,6 +368,43 @@ TEST_F(VrrpRouterTest, OtherAddressesAreToldOnceAndSurvived) {
                 "vrrp VI_1: adverts of 10.0.0.2 have other addresses than configured"});
 }
 
+// An attacker has as many sources as it likes, and can take turns with the real master.
+TEST_F(VrrpRouterTest, ForgedAdvertsFillNoLog) {
+  link("eth0");
+  configure({instance("VI_1", 51, "192.0.2.80/24")});
+  host_.lines.clear();
+  for (int i = 0; i < 1000; ++i) {
+    hear(51, 200, "10.0.0.2");
+    hear(51, 200, "10.0.1." + std::to_string(i % 256), "192.0.2.99");
+    hear(51, 200, "10.0.1." + std::to_string(i % 256), "192.0.2.99", 254);
+    run_for(milliseconds(1));
+  }
+  EXPECT_EQ(host_.lines.size(), 1U);
+  EXPECT_EQ(host_.debug_lines, 1U);
+  EXPECT_EQ(status_of("VI_1").adverts_received, 2000U);
+}
+
+TEST_F(VrrpRouterTest, TellsWhyAScriptFailsOnceItIsKnown) {
+  link("eth0");
+  config::VrrpInstance tracking = instance("VI_1", 51, "192.0.2.80/24");
+  tracking.scripts = {{.name = "check", .weight = 0}};
+  router_.tracked(TrackedKind::script, "check", {0, "no result yet"}, now_);
+  configure({tracking});
+  router_.tracked(TrackedKind::script, "check", {0, "exited with status 1"}, now_);
+  EXPECT_EQ(status_of("VI_1").faults,
+            std::vector<std::string>{"script check fails: exited with status 1"});
+}
+
+TEST_F(VrrpRouterTest, TellsThatATrackedInterfaceIsNotThere) {
+  link("eth0");
+  router_.link_changed("eth9", {}, now_);
+  config::VrrpInstance tracking = instance("VI_1", 51, "192.0.2.80/24");
+  tracking.interfaces = {{.name = "eth9", .weight = 0}};
+  configure({tracking});
+  EXPECT_EQ(status_of("VI_1").faults,
+            std::vector<std::string>{"interface eth9 is down: it is not there"});
+}
+
 TEST_F(VrrpRouterTest, AVirtualMacIsUsedForAdvertsAndAnnouncements) {
   link("eth0");
   config::VrrpInstance own_mac = instance("VI_1", 51, "192.0.2.80/24");
