@@ -89,6 +89,7 @@ VrrpEnvironment Daemon::vrrp_environment() {
   }
   environment.worker_polls = [this] {
     std::vector<uint64_t> polls;
+    polls.reserve(cores_.size());
     for (uint32_t i = 0; i < cores_.size(); ++i)
       polls.push_back(state_->counters.worker(i).polls.get());
     return polls;

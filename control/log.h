@@ -49,7 +49,9 @@ class Log {
   void set_level(LogLevel level);
   // For tests; empty: stderr again.
   void set_sink(Sink sink);
-  [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_; }
+  [[nodiscard]] bool enabled(LogLevel level) const {
+    return level <= level_.load(std::memory_order_relaxed);
+  }
   void write(LogLevel level, const std::string& text);
   // Tells of suppressed repeats whose time is over; the control thread calls it each second.
   void flush();
@@ -59,7 +61,8 @@ class Log {
   void emit(LogLevel level, const std::string& text);
 
   std::mutex mutex_;
-  std::atomic<LogLevel> level_ = LogLevel::info;  // read without the mutex
+  // Read without the mutex: a thread that has nothing to say does not wait for one that writes.
+  std::atomic<LogLevel> level_ = LogLevel::info;
   Sink sink_;
   // One for each level, so that a repeat keeps its own.
   std::vector<RepeatFilter> filters_{4, RepeatFilter{std::chrono::seconds(10)}};

@@ -25,6 +25,7 @@
 #include "control/vrrp/virtual_router.h"
 #include "control/vrrp_status.h"
 #include "vrrp/advert.h"
+#include "vrrp/group.h"
 #include "vrrp/machine.h"
 
 namespace headgate::control {
@@ -76,6 +77,8 @@ class VrrpRouter {
     config::VrrpSyncGroup config;
     std::vector<VirtualRouter*> members;
     vrrp::State announced = vrrp::State::init;  // to its notify scripts
+
+    [[nodiscard]] std::vector<vrrp::Member> states() const;  // in the order of `members`
   };
 
   [[nodiscard]] std::vector<std::unique_ptr<VirtualRouter>> take_over(VrrpPlan& plan, Time now);

@@ -167,9 +167,7 @@ void VrrpRouter::move_group(VirtualRouter& router, const vrrp::Transition& trans
   Group& group = found->second;
   if (!moving_group_) {
     moving_group_ = true;
-    std::vector<vrrp::Member> members;
-    for (const VirtualRouter* member : group.members)
-      members.push_back({member->machine.state, member->own_fault});
+    const std::vector<vrrp::Member> members = group.states();
     const auto self = std::ranges::find(group.members, &router);
     const auto index = static_cast<size_t>(self - group.members.begin());
     for (const vrrp::MemberEvent& event : vrrp::follow(members, index, transition))
@@ -177,6 +175,14 @@ void VrrpRouter::move_group(VirtualRouter& router, const vrrp::Transition& trans
     moving_group_ = false;
   }
   notify_group(group);
+}
+
+std::vector<vrrp::Member> VrrpRouter::Group::states() const {
+  std::vector<vrrp::Member> states;
+  states.reserve(members.size());
+  for (const VirtualRouter* member : members)
+    states.push_back({member->machine.state, member->own_fault});
+  return states;
 }
 
 void VrrpRouter::notify_group(Group& group) {

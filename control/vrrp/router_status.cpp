@@ -24,6 +24,7 @@ uint32_t interval_ms_of(const VirtualRouter& router) {
 std::vector<VrrpAddressStatus> addresses_of(const VirtualRouter& router) {
   std::vector<VrrpAddressStatus> list;
   const size_t advertised = router.plan.advertised.size();
+  list.reserve(router.plan.held.size());
   for (const InterfaceAddress& held : router.plan.held) {
     list.push_back({.address = held.prefix,
                     .interface = held.interface,
@@ -88,11 +89,8 @@ VrrpStatus VrrpRouter::status(Time now) const {
   for (const auto& router : routers_)
     status.instances.push_back(status_of(*router, now));
   for (const auto& [name, group] : groups_) {
-    std::vector<vrrp::Member> members;
-    for (const VirtualRouter* member : group.members)
-      members.push_back({member->machine.state, member->own_fault});
     status.groups.push_back({.name = name,
-                             .state = std::string(name_of(vrrp::state_of(members))),
+                             .state = std::string(name_of(vrrp::state_of(group.states()))),
                              .members = group.config.instances});
   }
   return status;

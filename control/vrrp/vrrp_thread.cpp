@@ -94,9 +94,9 @@ struct VrrpThread::Impl final : RouterHost {
 
   // ---- on the control thread
 
-  template <typename Work>
-  void post(Work work) {
-    asio::post(loop, [this, work = std::move(work)]() mutable { turn([&] { work(*this); }); });
+  template <typename Call>
+  void post(Call call) {
+    asio::post(loop, [this, call = std::move(call)]() mutable { turn([&] { call(*this); }); });
   }
 
   // ---- on VRRP's thread
@@ -427,13 +427,13 @@ void VrrpThread::Impl::cancel_announcements(const std::vector<InterfaceAddress>&
 }
 
 void VrrpThread::Impl::set_ownership(VrrpOwnership ownership, uint64_t serial) {
-  auto visible = [this, serial, alive = alive] {
-    if (!*alive) return;
+  auto visible = [this, serial, still_there = alive] {
+    if (!*still_there) return;
     post([serial](Impl& impl) { impl.router.ownership_visible(serial, now()); });
   };
-  asio::post(control, [this, alive = alive, ownership = std::move(ownership),
+  asio::post(control, [this, still_there = alive, ownership = std::move(ownership),
                        visible = std::move(visible)]() mutable {
-    if (*alive) hooks.set_ownership(std::move(ownership), std::move(visible));
+    if (*still_there) hooks.set_ownership(std::move(ownership), std::move(visible));
   });
 }
 
