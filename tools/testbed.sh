@@ -258,6 +258,9 @@ start_udp_echo() {
 start_capture() {
   local host=$1 device=$2 file=$3 filter=${4:-}
   local log=capture-$host-$device
-  start_on "$host" "$log" tcpdump -i "$device" -n -U --immediate-mode -Z root -w "$file" "$filter"
+  # In immediate mode each frame takes a slot of the longest length there may be: with tcpdump's own,
+  # 256 kB, eight of them fill its buffer, and a burst of more is not captured whole.
+  start_on "$host" "$log" tcpdump -i "$device" -n -U --immediate-mode -s 2048 -B 8192 -Z root \
+    -w "$file" "$filter"
   ready_or_fail "tcpdump on $host" "$log" grep -q 'listening on' "$testbed_dir/$log.log"
 }
