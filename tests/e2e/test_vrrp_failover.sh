@@ -178,7 +178,7 @@ outages_within() {
   done
 }
 plus() {
-  awk -v a="$1" -v b="$2" 'BEGIN {print a + b}'
+  awk -v a="$1" -v b="$2" 'BEGIN {printf "%.6f\n", a + b}'
 }
 
 # ---- the master is killed
