@@ -125,12 +125,22 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
   drop(worker, packet.mbuf, Verdict::drop_no_service);
 }
 
+// Then the VIP and the service need not be looked up again.
+bool is_to_latest_service(const Worker& worker, const Packet& packet) noexcept {
+  const ServiceBlock* service = worker.starts.service;
+  return service != nullptr && service->port == packet.destination_port() &&
+         service->protocol == packet.protocol && service->vip == packet.destination();
+}
+
 }  // namespace
 
 void forward_unknown(Worker& worker, Packet& packet) noexcept {
   const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
   if (is_own_source(worker, packet.source(), source_flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_own_source);
+  }
+  if (is_to_latest_service(worker, packet)) {
+    return start_flow(worker, packet, *worker.starts.service);
   }
   const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
   if (is_inactive(worker, packet.destination(), flags)) {
@@ -143,7 +153,10 @@ void forward_unknown(Worker& worker, Packet& packet) noexcept {
       service =
           find_service(worker.region, *worker.root, packet.destination(), packet.protocol, {});
     }
-    if (service != nullptr) return start_flow(worker, packet, *service);
+    if (service != nullptr) {
+      worker.starts.service = service;
+      return start_flow(worker, packet, *service);
+    }
     if ((flags & address_host) == 0) return no_service(worker, packet);
   }
   if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);

@@ -166,13 +166,16 @@ ReplyTuple fullnat_reply(const Worker& worker, const Packet& packet, const Servi
 
 // Publishes with one port after the other until a reply key is free. An address whose ports are all
 // tried gives way to the next one; which is first follows from the flow.
-PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet,
-                              const ServiceBlock& service, const BackendRow& backend) noexcept {
+PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const FlowStart& start,
+                              const BackendRow& backend) noexcept {
+  const Packet& packet = *start.packet;
+  const ServiceBlock& service = *start.service;
   static constexpr uint32_t most_addresses = 4;
   PublishResult result{.status = PublishStatus::reply_taken, .holder = {}, .seen = false};
   const uint32_t count = std::min(service.local_addresses.count, most_addresses);
   for (uint32_t i = 0; i < count; ++i) {
-    const ReplyTuple reply = fullnat_reply(worker, packet, service, backend, i);
+    const ReplyTuple reply =
+        i == 0 ? start.reply : fullnat_reply(worker, packet, service, backend, i);
     const net::IpAddress& local = reply.local;
     const uint32_t pair = mix_hash(address_hash(local) | uint64_t{backend.id} << 32);
     const bool exhausted = worker.exhausted_pairs.has(pair, worker.now.tick);
@@ -196,11 +199,10 @@ PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const Packet& packet
   return result;
 }
 
-PublishResult publish(Worker& worker, ConnRef& ref, const Packet& packet,
-                      const ServiceBlock& service, const BackendRow& backend) noexcept {
-  if (backend.mode == Mode::fullnat) {
-    return publish_fullnat(worker, ref, packet, service, backend);
-  }
+PublishResult publish(Worker& worker, ConnRef& ref, const FlowStart& start,
+                      const BackendRow& backend) noexcept {
+  if (backend.mode == Mode::fullnat) return publish_fullnat(worker, ref, start, backend);
+  const Packet& packet = *start.packet;
   const bool is_nat = backend.mode == Mode::nat;
   Ends ends{packet.source(), packet.source(), backend_port_of(packet, backend),
             packet.source_port()};
@@ -210,15 +212,19 @@ PublishResult publish(Worker& worker, ConnRef& ref, const Packet& packet,
                                     is_nat ? Keys::both : Keys::forward_only);
 }
 
-void flow_begins(Worker& worker, Packet& packet, const ServiceBlock& service, ConnRef ref,
-                 StateWord published) noexcept {
+void flow_begins(Worker& worker, FlowStart& start, ConnRef ref, StateWord published) noexcept {
   const ConnCommon& entry = worker.connections.common(ref);
-  count_in(worker, ref, published);
+  if (start.counted) {
+    count_in_at_service(worker, ref, published);
+    start.counted = false;
+  } else {
+    count_in(worker, ref, published);
+  }
   const uint32_t backend = backend_index(entry.backend_id.load(std::memory_order_relaxed));
-  worker.counters.services[service.id].connections.add(1);
+  worker.counters.services[start.service->id].connections.add(1);
   worker.counters.backends[backend].connections.add(1);
   worker.wheel.arm(ref, next_look(worker, ref));
-  forward_first(worker, packet, ref);
+  forward_first(worker, *start.packet, ref);
 }
 
 // Nothing free to tell this connection's replies by.
@@ -230,8 +236,9 @@ void refuse_reply_key(Worker& worker, Packet& packet, const ServiceBlock& servic
 }
 
 // One try at making the connection. True when the packet is dealt with.
-bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
-                    const BackendRow& backend) noexcept {
+bool try_to_connect(Worker& worker, FlowStart& start, const BackendRow& backend) noexcept {
+  Packet& packet = *start.packet;
+  const ServiceBlock& service = *start.service;
   ConnTable& table = worker.connections;
   ConnRef ref = table.allocate(worker.options.id, packet.family);
   if (ref.is_none()) {
@@ -240,9 +247,9 @@ bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
   }
   fill_entry(worker, ref, packet, service, backend);
   const StateWord filled = table.common(ref).state();
-  const PublishResult result = publish(worker, ref, packet, service, backend);
+  const PublishResult result = publish(worker, ref, start, backend);
   if (result.status == PublishStatus::inserted) {
-    flow_begins(worker, packet, service, ref, filled);
+    flow_begins(worker, start, ref, filled);
     return true;
   }
   table.discard(worker.options.id, ref, result.seen);
@@ -275,15 +282,15 @@ bool try_to_connect(Worker& worker, Packet& packet, const ServiceBlock& service,
 }
 
 // The bucket of the reply key that will be tried first.
-void prefetch_reply_key(Worker& worker, const Packet& packet, const ServiceBlock& service,
-                        const BackendRow& backend) noexcept {
+void prefetch_reply_key(Worker& worker, FlowStart& start, const BackendRow& backend) noexcept {
+  const Packet& packet = *start.packet;
   net::IpAddress local = packet.source();
   net::be16 local_port = packet.source_port();
   if (backend.mode == Mode::fullnat) {
-    if (service.local_addresses.count == 0) return;
-    const ReplyTuple reply = fullnat_reply(worker, packet, service, backend, 0);
-    local = reply.local;
-    const auto port = PortCandidates(packet.hash, PortRange{}, reply).next();
+    if (start.service->local_addresses.count == 0) return;
+    start.reply = fullnat_reply(worker, packet, *start.service, backend, 0);
+    local = start.reply.local;
+    const auto port = PortCandidates(packet.hash, PortRange{}, start.reply).next();
     local_port = net::be16::from_host(port.value_or(0));
   }
   const ConnTable& table = worker.connections;
@@ -301,21 +308,20 @@ void prefetch_reply_key(Worker& worker, const Packet& packet, const ServiceBlock
 }
 
 // Counts a start as a live connection of its backend, so that the next one is scheduled as if it
-// were made; or takes that back.
-void count_start(Worker& worker, const FlowStart& start, Mode mode, int32_t change) noexcept {
+// were made; or takes that back, if it was not made.
+void count_start(Worker& worker, FlowStart& start, Mode mode, int32_t change) noexcept {
   const bool active = counts_as_active(first_state(*start.packet, mode),
                                        (start.service->flags & service_udp_inactive) != 0);
   worker.scheduler.count(start.backend_id, active ? change : 0, active ? 0 : change);
+  start.counted = change > 0;
 }
 
-void connect_to(Worker& worker, Packet& packet, const ServiceBlock& service,
-                uint32_t backend_id) noexcept {
-  const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
-  if (backend == nullptr) return no_backend(worker, packet, service);
+void connect_to(Worker& worker, FlowStart& start, const BackendRow* backend) noexcept {
+  if (backend == nullptr) return no_backend(worker, *start.packet, *start.service);
   for (int i = 0; i < start_tries; ++i) {
-    if (try_to_connect(worker, packet, service, *backend)) return;
+    if (try_to_connect(worker, start, *backend)) return;
   }
-  refuse(worker, packet, service, Verdict::drop_insert_contended);
+  refuse(worker, *start.packet, *start.service, Verdict::drop_insert_contended);
 }
 
 // A TCP segment in mid-stream: reset, unless the service hashes such flows to where every machine
@@ -343,13 +349,16 @@ void start_flow(Worker& worker, Packet& packet, const ServiceBlock& service) noe
   if (backend_id == none) return no_backend(worker, packet, service);
   const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
   if (backend == nullptr || is_stateless_mode(backend->mode)) {
-    return connect_to(worker, packet, service, backend_id);
+    FlowStart start{&packet, &service, backend_id};
+    return connect_to(worker, start, backend);
   }
   // NAT and FULLNAT have a second key, in another bucket.
-  prefetch_reply_key(worker, packet, service, *backend);
-  const FlowStart start{&packet, &service, backend_id};
+  FlowStart& start = worker.starts.list[worker.starts.count++];
+  start.packet = &packet;
+  start.service = &service;
+  start.backend_id = backend_id;
+  prefetch_reply_key(worker, start, *backend);
   count_start(worker, start, backend->mode, 1);
-  worker.starts.list[worker.starts.count++] = start;
   worker.starts.hashes |= uint64_t{1} << (packet.hash % 64);
 }
 
@@ -361,12 +370,13 @@ bool is_starting(const Worker& worker, const Packet& packet) noexcept {
 }
 
 void finish_starts(Worker& worker) noexcept {
-  for (const FlowStart& start : std::span{worker.starts.list.data(), worker.starts.count}) {
+  for (FlowStart& start : std::span{worker.starts.list.data(), worker.starts.count}) {
     const BackendRow* backend = find_backend(worker.region, *worker.root, start.backend_id);
-    if (backend != nullptr) count_start(worker, start, backend->mode, -1);
-    connect_to(worker, *start.packet, *start.service, start.backend_id);
+    connect_to(worker, start, backend);
+    if (start.counted && backend != nullptr) count_start(worker, start, backend->mode, -1);
   }
   worker.starts.count = 0;
+  worker.starts.service = nullptr;
   worker.starts.hashes = 0;
 }
 

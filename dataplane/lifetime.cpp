@@ -18,12 +18,17 @@ Live live(StateWord state) noexcept {
           state.has(ConnFlag::counted_inactive) ? 1 : 0};
 }
 
-void add_live(Worker& worker, const ConnCommon& connection, int32_t active,
-              int32_t inactive) noexcept {
-  worker.scheduler.count(connection.backend_id.load(std::memory_order_relaxed), active, inactive);
+void add_live_at_service(Worker& worker, const ConnCommon& connection, int32_t active,
+                         int32_t inactive) noexcept {
   TrafficRow& service = worker.counters.services[connection.service_id];
   service.active.add(static_cast<uint64_t>(int64_t{active}));
   service.inactive.add(static_cast<uint64_t>(int64_t{inactive}));
+}
+
+void add_live(Worker& worker, const ConnCommon& connection, int32_t active,
+              int32_t inactive) noexcept {
+  worker.scheduler.count(connection.backend_id.load(std::memory_order_relaxed), active, inactive);
+  add_live_at_service(worker, connection, active, inactive);
 }
 
 void count_out(Worker& worker, const ConnCommon& connection, StateWord state) noexcept {
@@ -70,6 +75,11 @@ StateWord with_counts(StateWord state, bool udp_inactive) noexcept {
 void count_in(Worker& worker, ConnRef ref, StateWord published) noexcept {
   const auto [active, inactive] = live(published);
   add_live(worker, worker.connections.common(ref), active, inactive);
+}
+
+void count_in_at_service(Worker& worker, ConnRef ref, StateWord published) noexcept {
+  const auto [active, inactive] = live(published);
+  add_live_at_service(worker, worker.connections.common(ref), active, inactive);
 }
 
 void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_flags) noexcept {

@@ -26,6 +26,8 @@ inline void advance_state(Worker& worker, StateWord state, ConnRef ref, Directio
 // Counts a connection that this worker has published with this state. What other workers have made
 // of it since is for them to count.
 void count_in(Worker& worker, ConnRef ref, StateWord published) noexcept;
+// The same for one that its backend counts already.
+void count_in_at_service(Worker& worker, ConnRef ref, StateWord published) noexcept;
 
 // Whether the time of this backend's connections is up (drain).
 [[nodiscard]] inline bool deadline_passed(const Worker& worker,

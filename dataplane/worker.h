@@ -65,10 +65,13 @@ struct FlowStart {
   Packet* packet;
   const ServiceBlock* service;
   uint32_t backend_id;
+  bool counted = false;  // as a live connection of its backend
+  ReplyTuple reply{};    // FULLNAT: with the first of the local addresses
 };
 struct FlowStarts {
   std::array<FlowStart, burst_frames> list;
   uint32_t count = 0;
+  const ServiceBlock* service = nullptr;  // of the latest flow: most are to the same one
   uint64_t hashes = 0;  // a bit of each flow's hash: most flows that are not here are told at once
 };
 
