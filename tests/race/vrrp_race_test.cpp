@@ -196,9 +196,11 @@ TEST_F(VrrpRace, QuestionsThatTheEndOvertakesGoWithTheThread) {
     ~Guard() { ++*ended; }
     int* ended;
   };
-  const auto ask_for_ever = [](Router& router, int& ended) -> asio::awaitable<void> {
+  // A thread that has ended answers at once: the loop would never have its turn again.
+  bool over = false;
+  const auto ask_on = [&over](Router& router, int& ended) -> asio::awaitable<void> {
     const Guard guard(ended);
-    while (true)
+    while (!over)
       router.status = co_await router.thread->status();
   };
   constexpr int turns = 10;
@@ -206,9 +208,11 @@ TEST_F(VrrpRace, QuestionsThatTheEndOvertakesGoWithTheThread) {
   for (int turn = 0; turn < turns; ++turn) {
     start(here, "here0");
     here.thread->configure(plan("here0", higher_priority));
-    asio::co_spawn(loop, ask_for_ever(here, ended), asio::detached);
+    over = false;
+    asio::co_spawn(loop, ask_on(here, ended), asio::detached);
     run_for(std::chrono::milliseconds(5));
     here.thread->stop();
+    over = true;
     run_for(std::chrono::milliseconds(1));
     here.thread.reset();
     run_for(std::chrono::milliseconds(1));
