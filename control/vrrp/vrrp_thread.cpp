@@ -103,10 +103,10 @@ struct VrrpThread::Impl final : RouterHost {
 
   void run();
   // Whatever happens in it, the timer is set to what is due next.
-  template <typename Work>
-  void turn(Work work) {
+  template <typename Step>
+  void turn(Step step) {
     try {
-      work();
+      step();
     } catch (const std::exception& exception) {
       log(LogLevel::error, fmt::format("vrrp: {}", exception.what()));
     }

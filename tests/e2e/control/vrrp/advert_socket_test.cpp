@@ -145,7 +145,7 @@ TEST_F(Adverts, VirtualMacIsTheSenderOfTheFrame) {
   const RawSocket capture(far, "far0");
   const auto receiver = open_far(net::Family::ipv4, group4);
   const auto socket = open(net::Family::ipv4, group4);
-  const auto mac = virtual_router_mac(net::Family::ipv4, 51);
+  const auto mac = net::virtual_mac(net::Family::ipv4, 51);
   const auto sent = socket->send_from_mac(message, ip("192.0.2.1"), group4, mac);
   ASSERT_TRUE(sent) << sent.error().text;
   const Frame frame = next_frame(capture, ipv4_type);
@@ -157,7 +157,7 @@ TEST_F(Adverts, VirtualMacIsTheSenderOfTheIpv6Frame) {
   const RawSocket capture(far, "far0");
   const auto receiver = open_far(net::Family::ipv6, group6);
   const auto socket = open(net::Family::ipv6, group6);
-  const auto mac = virtual_router_mac(net::Family::ipv6, 51);
+  const auto mac = net::virtual_mac(net::Family::ipv6, 51);
   ASSERT_TRUE(socket->send_from_mac(message, ip("fe80::ff:fe00:1"), group6, mac));
   EXPECT_EQ(mac_at(next_frame(capture, ipv6_advert_type), 6), "00:00:5e:00:02:33");
   expect_got("fe80::ff:fe00:1", group6, 255);
@@ -220,7 +220,7 @@ TEST_F(Adverts, SocketMayBeDestroyedByItsOwnCall) {
 TEST_F(Adverts, LinkThatWentDownAndUpNeedsNothing) {
   const auto receiver = open_far(net::Family::ipv4, group4);
   const auto socket = open(net::Family::ipv4, group4);
-  const auto mac = virtual_router_mac(net::Family::ipv4, 51);
+  const auto mac = net::virtual_mac(net::Family::ipv4, 51);
   ASSERT_TRUE(socket->send_from_mac(message, ip("192.0.2.1"), group4, mac));
   host.sh("ip link set here0 down");
   const auto down = socket->send(message, ip("192.0.2.1"), group4, 255);
@@ -243,7 +243,7 @@ TEST_F(Adverts, LinkThatWentDownAndUpNeedsNothing) {
 TEST_F(Adverts, DeletedInterfaceIsAnErrorAndANewSocketServesTheNextOne) {
   auto receiver = open_far(net::Family::ipv4, group4);
   auto socket = open(net::Family::ipv4, group4);
-  const auto mac = virtual_router_mac(net::Family::ipv4, 51);
+  const auto mac = net::virtual_mac(net::Family::ipv4, 51);
   ASSERT_TRUE(socket->send_from_mac(message, ip("192.0.2.1"), group4, mac));
   const int index = socket->interface_index();
   host.sh("ip link delete here0");
