@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string_view>
 #include <unistd.h>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -109,10 +110,11 @@ void SmtpServer::talk(int fd) {
     say(fd, "354 go on");
     while (lines.next(line) && line != ".")
       mail.data += line + "\r\n";
-    say(fd, "250 taken");
-    const std::scoped_lock lock(mutex_);
-    mails_.push_back(mail);
-    mail = {};
+    {
+      const std::scoped_lock lock(mutex_);
+      mails_.push_back(std::exchange(mail, {}));
+    }
+    say(fd, "250 taken");  // whoever hears it may look for the mail
   }
 }
 
