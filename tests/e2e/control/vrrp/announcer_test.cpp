@@ -106,7 +106,9 @@ TEST_F(Announcing, NeighboursLearnTheAddressFromIt) {
 TEST_F(Announcing, OneTurnOfTheLoopSendsNoMoreThanItsShare) {
   announcer->announce({"here0", mac, vips(255), 5, 0, false});
   EXPECT_EQ(announcer->sent(), Announcer::max_per_turn);
-  announcer->announce({"here0", mac, vips(255), 5, 0, false});
+  // Another MAC: the same again would only begin its rounds anew.
+  const net::MacAddress other_mac = net::virtual_mac(net::Family::ipv4, 9);
+  announcer->announce({"here0", other_mac, vips(255), 5, 0, false});
   EXPECT_EQ(announcer->sent(), Announcer::max_per_turn) << "the turn's share is spent";
   uint64_t before = announcer->sent();
   while (announcer->waiting() > 0) {
