@@ -114,7 +114,7 @@ void add_fresh(std::vector<Case>& cases) {
       one.bed.timeout_s = 3;
       one.choice = Choice::fresh;
       if (many) {
-        one.live = 12 * m;  // the rate may be lower than when it was tried
+        one.live = 14 * m;  // the rate may be lower than when it was tried
         one.seconds = 30;
         one.full_only = true;
       }

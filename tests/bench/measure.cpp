@@ -61,10 +61,12 @@ double BurstTimes::quantile(double share) const {
   return 0;
 }
 
-void Result::set_burst_times(const BurstTimes& times) {
+void Result::set_burst_times(const BurstTimes& times, const BurstTimes& floor_times) {
   p50_ns = times.quantile(0.5);
   p99_ns = times.quantile(0.99);
   max_ns = times.quantile(1);
+  floor_p50_ns = floor_times.quantile(0.5);
+  floor_p99_ns = floor_times.quantile(0.99);
 }
 
 Spread spread_of(std::vector<double> values) {
@@ -98,11 +100,16 @@ uint16_t floor_turn(uint16_t port, uint16_t queue) {
   return count;
 }
 
-double time_floor(uint16_t port, Source& source, uint64_t packets) {
+double time_floor(uint16_t port, Source& source, uint64_t packets, BurstTimes* times) {
   const uint64_t before = source.made();
   const uint64_t begin = rte_rdtsc_precise();
-  while (source.made() - before < packets)
+  uint64_t last = begin;
+  while (source.made() - before < packets) {
     floor_turn(port);
+    const uint64_t now = rte_rdtsc();
+    if (times != nullptr) times->add(now - last);
+    last = now;
+  }
   return static_cast<double>(rte_rdtsc_precise() - begin) * tsc_ns() /
          static_cast<double>(source.made() - before);
 }

@@ -39,6 +39,8 @@ struct Result {
   double p50_ns = 0;  // per burst
   double p99_ns = 0;
   double max_ns = 0;
+  double floor_p50_ns = 0;  // per burst of the floor
+  double floor_p99_ns = 0;
   uint64_t verified = 0;        // sampled frames that were checked
   double instructions = 0;      // per packet, where they were counted
   double connection_bytes = 0;  // of one connection: its entry and its share of the buckets
@@ -47,7 +49,7 @@ struct Result {
   // What only this kind of case has to tell: by name, for programs.
   std::vector<std::pair<std::string, double>> more;
 
-  void set_burst_times(const BurstTimes& times);
+  void set_burst_times(const BurstTimes& times, const BurstTimes& floor_times);
 };
 
 [[nodiscard]] double tsc_ns();  // of one cycle
@@ -62,6 +64,6 @@ double time_turns(Bed& bed, uint32_t worker, Source& source, uint64_t packets, B
 // What the machine could do at best: receive, touch the header, swap the MACs, send. One burst; how
 // many packets it had.
 uint16_t floor_turn(uint16_t port, uint16_t queue = 0);
-double time_floor(uint16_t port, Source& source, uint64_t packets);
+double time_floor(uint16_t port, Source& source, uint64_t packets, BurstTimes* times);
 
 }  // namespace headgate::bench

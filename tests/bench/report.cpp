@@ -30,6 +30,7 @@ json::object row_json(const Result& r) {
           {"ns_per_packet", spread_json(r.ns)},
           {"floor_ns_per_packet", spread_json(r.floor_ns)},
           {"burst_ns", {{"p50", r.p50_ns}, {"p99", r.p99_ns}, {"max", r.max_ns}}},
+          {"floor_burst_ns", {{"p50", r.floor_p50_ns}, {"p99", r.floor_p99_ns}}},
           {"instructions_per_packet", r.instructions == 0 ? json::value() : r.instructions},
           {"bytes_per_connection", r.connection_bytes},
           {"verified_frames", r.verified},
@@ -53,21 +54,23 @@ json::object table_json(const TableResult& r) {
 }  // namespace
 
 void print_head() {
-  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}\n", "case",
-             "Mpps", "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max", "bytes",
-             "instr");
-  fmt::print("{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}\n", "", "",
-             "median", "", "median", "floor", "", "µs", "µs", "µs", "/conn", "/pkt");
+  fmt::print(
+      "{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6} {:>6} {:>6}\n",
+      "case", "Mpps", "ns", "min-max", "floor", "above", "ratio", "p50", "p99", "max", "floor",
+      "floor", "bytes", "instr");
+  fmt::print(
+      "{:<54} {:>7} {:>6} {:>11} {:>6} {:>7} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6} {:>6} {:>6}\n", "",
+      "", "median", "", "median", "floor", "", "µs", "µs", "µs", "p50", "p99", "/conn", "/pkt");
 }
 
 void print_row(const Result& r) {
   fmt::print(
       "{:<54} {:>7.2f} {:>6.1f} {:>5.0f}-{:<5.0f} {:>6.1f} {:>7.1f} {:>6.1f} {:>6.2f} {:>6.2f} "
-      "{:>7.1f} {:>6.1f} {:>6}\n",
+      "{:>7.1f} {:>6.2f} {:>6.2f} {:>6.1f} {:>6}\n",
       r.name, 1000 / r.ns.median, r.ns.median, r.ns.least, r.ns.most, r.floor_ns.median,
       r.ns.median - r.floor_ns.median, r.ns.median / r.floor_ns.median, r.p50_ns / 1000,
-      r.p99_ns / 1000, r.max_ns / 1000, r.connection_bytes,
-      r.instructions == 0 ? "-" : fmt::format("{:.0f}", r.instructions));
+      r.p99_ns / 1000, r.max_ns / 1000, r.floor_p50_ns / 1000, r.floor_p99_ns / 1000,
+      r.connection_bytes, r.instructions == 0 ? "-" : fmt::format("{:.0f}", r.instructions));
   if (!r.remark.empty()) fmt::print("  {}\n", r.remark);
   if (!r.mistake.empty()) fmt::print("  WRONG: {}\n", r.mistake);
   std::fflush(stdout);

@@ -51,19 +51,20 @@ Result run_established(const Case& one, const RunOptions& options, Bed& bed) {
   Result result;
   Books books(source, sink);
   BurstTimes times;
+  BurstTimes floor_times;
   std::vector<double> ns;
   std::vector<double> floor_ns;
   sink.sample_every(sampled_every);
   Swapper swapper(bed, one.kind == CaseKind::swaps, options.other_core);
   for (uint32_t i = 0; i < options.slices.count; ++i) {
     const uint64_t before = source.made();
-    floor_ns.push_back(time_floor(floor_port, source, options.slices.packets / 4));
+    floor_ns.push_back(time_floor(floor_port, source, options.slices.packets / 4, &floor_times));
     books.floor += source.made() - before;
     ns.push_back(time_turns(bed, 0, source, options.slices.packets, &times));
   }
   result.ns = spread_of(ns);
   result.floor_ns = spread_of(floor_ns);
-  result.set_burst_times(times);
+  result.set_burst_times(times, floor_times);
   finish(result, bed, source, sink, books);
   if (one.kind == CaseKind::swaps) result.remark = fmt::format("{} changes", swapper.swaps());
   return result;

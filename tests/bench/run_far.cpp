@@ -83,6 +83,7 @@ Result run_far(const Case& one, const RunOptions& options, Bed& bed) {
   Turns turns;
   Turns floor_turns;
   BurstTimes times;
+  BurstTimes floor_times;
   std::vector<double> ns;
   std::vector<double> floor_ns;
   const auto turn = [&bed] { return bed.turn(0); };
@@ -93,7 +94,8 @@ Result run_far(const Case& one, const RunOptions& options, Bed& bed) {
     const uint64_t first = std::max<uint64_t>(options.slices.packets, one.flows);
     time_full_bursts(first, warm_up, nullptr, turn);
     for (uint32_t i = 0; i < options.slices.count; ++i) {
-      floor_ns.push_back(time_full_bursts(options.slices.packets / 4, floor_turns, nullptr, floor));
+      floor_ns.push_back(
+          time_full_bursts(options.slices.packets / 4, floor_turns, &floor_times, floor));
       ns.push_back(time_full_bursts(options.slices.packets, turns, &times, turn));
     }
   }
@@ -102,7 +104,7 @@ Result run_far(const Case& one, const RunOptions& options, Bed& bed) {
   books.floor = floor_turns.packets;
   result.ns = spread_of(ns);
   result.floor_ns = spread_of(floor_ns);
-  result.set_burst_times(times);
+  result.set_burst_times(times, floor_times);
   finish(result, bed, source, sink, books);
   result.remark = fmt::format(
       "the worker spent {:.1f} % of its time in turns that found a full burst (floor {:.1f} %); "

@@ -54,6 +54,7 @@ Result run_flood(const Case& one, const RunOptions& options, Bed& bed) {
   Result result;
   Books books(source, sink);
   BurstTimes times;
+  BurstTimes floor_times;
   std::vector<double> floor_ns;
   std::vector<double> alone_ns;
   std::vector<double> flooded_ns;
@@ -63,7 +64,7 @@ Result run_flood(const Case& one, const RunOptions& options, Bed& bed) {
   for (uint32_t i = 0; i < options.slices.count; ++i) {
     source.set(alone);
     const uint64_t made = source.made();
-    floor_ns.push_back(time_floor(bed.client_port(), source, packets / 4));
+    floor_ns.push_back(time_floor(bed.client_port(), source, packets / 4, &floor_times));
     books.floor += source.made() - made;
     alone_ns.push_back(time_turns(bed, 0, source, packets / 2, nullptr));
     source.set(in_bursts);
@@ -73,7 +74,7 @@ Result run_flood(const Case& one, const RunOptions& options, Bed& bed) {
   }
   result.ns = spread_of(flooded_ns);
   result.floor_ns = spread_of(floor_ns);
-  result.set_burst_times(times);
+  result.set_burst_times(times, floor_times);
   finish(result, bed, source, sink, books);
 
   const size_t evictions = evicted(before, bed.established());

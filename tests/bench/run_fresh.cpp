@@ -80,6 +80,7 @@ Result run_fresh(const Case& one, const RunOptions& options, Bed& bed) {
   sink.sample_every(sampled_every * 16);
   Result result;
   BurstTimes times;
+  BurstTimes floor_times;
   std::vector<double> ns;
   double total = 0;
   while (total < seconds * 1e9) {
@@ -91,10 +92,11 @@ Result run_fresh(const Case& one, const RunOptions& options, Bed& bed) {
   const uint64_t after = bed.in_use();
   const uint64_t expired = made + live - after;
   const uint64_t before_floor = source.made();
-  result.floor_ns = spread_of({time_floor(bed.client_port(), source, options.slices.packets)});
+  result.floor_ns =
+      spread_of({time_floor(bed.client_port(), source, options.slices.packets, &floor_times)});
   books.floor = source.made() - before_floor;
   result.ns = spread_of(ns);
-  result.set_burst_times(times);
+  result.set_burst_times(times, floor_times);
   finish(result, bed, source, sink, books);
   const double rate = static_cast<double>(made) / total * 1e9;
   result.remark = fmt::format(

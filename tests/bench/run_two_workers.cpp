@@ -72,8 +72,9 @@ Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed) {
   Books first_books(source, bed.to_servers(0));
   Books second_books(bed.clients(1), bed.to_servers(1));
   BurstTimes burst_times;
+  BurstTimes alone_times;
   Times times;
-  const auto floor = [&] { return time_floor(port, source, packets / 4); };
+  const auto floor = [&] { return time_floor(port, source, packets / 4, nullptr); };
   const auto worker = [&] { return time_turns(bed, 0, source, packets, &burst_times); };
   for (uint32_t i = 0; i < options.slices.count; ++i) {
     const uint64_t first_made = source.made();
@@ -82,7 +83,7 @@ Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed) {
     times.floor_both.push_back(time_both(bed, second, Order::floor, floor));
     first_books.floor += source.made() - first_made;
     second_books.floor += bed.clients(1).made() - second_made;
-    times.alone.push_back(time_turns(bed, 0, source, packets, nullptr));
+    times.alone.push_back(time_turns(bed, 0, source, packets, &alone_times));
     times.both.push_back(time_both(bed, second, Order::run, worker));
   }
   second.tell(Order::end);
@@ -90,7 +91,7 @@ Result run_two_workers(const Case& one, const RunOptions& options, Bed& bed) {
   Result result;
   result.ns = spread_of(times.both);
   result.floor_ns = spread_of(times.alone);
-  result.set_burst_times(burst_times);
+  result.set_burst_times(burst_times, alone_times);
   Result of_other;
   finish(of_other, bed, bed.clients(1), bed.to_servers(1), second_books);
   finish(result, bed, bed.clients(0), bed.to_servers(0), first_books);
