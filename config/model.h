@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "config/health_model.h"
 #include "config/vrrp_model.h"
 #include "dataplane/net/address.h"
 
@@ -178,6 +179,15 @@ struct Persistence {
   bool operator==(const Persistence&) const = default;
 };
 
+// Where clients go when too few backends are up.
+struct SorryServer {
+  net::IpAddress address;
+  uint16_t port = 0;         // 0 until normalize() put the service's port in
+  std::optional<Mode> mode;  // empty: the service's
+
+  bool operator==(const SorryServer&) const = default;
+};
+
 struct Backend {
   std::string name;  // may be empty
   net::IpAddress address;
@@ -188,6 +198,10 @@ struct Backend {
   uint32_t lower_threshold = 0;              // 0: three quarters of upper_threshold
   bool enabled = true;                       // false: as if not there, but keeps its place and id
   std::optional<uint32_t> drain_deadline_s;  // empty: the service's
+  uint16_t priority = 0;                     // of its pool: a higher one waits for those below
+  std::vector<Check> checks;                 // empty: the service's
+  std::optional<bool> inhibit_on_failure;    // empty: the service's
+  std::optional<BackendNotify> notify;       // empty: the service's
 
   bool operator==(const Backend&) const = default;
 };
@@ -213,6 +227,16 @@ struct Service {
   std::optional<uint32_t> drain_deadline_s;  // empty: connections run to their end
   bool newest_first = false;                 // order of schedulers as in IPVS: last backend first
   bool udp_counts_as_active = true;          // false as in IPVS: UDP flows count as inactive
+  std::vector<Check> checks;                 // of backends without their own; all have to succeed
+  bool inhibit_on_failure = false;  // a backend that is down has weight 0 in place of being out
+  OnDown on_down = OnDown::keep;
+  uint32_t slow_start_s = 0;   // a backend that comes up gets its weight bit by bit
+  uint32_t panic_percent = 0;  // fewer backends up than this: all are used
+  uint32_t quorum = 1;         // weight of backends that are up
+  uint32_t quorum_hysteresis = 0;
+  std::optional<SorryServer> sorry_server;
+  std::optional<Passive> passive;
+  ServiceNotify notify;
   std::vector<Backend> backends;
 
   bool operator==(const Service&) const = default;
@@ -229,6 +253,7 @@ struct Config {
   Forwarding forwarding;
   std::vector<Service> services;
   Vrrp vrrp;
+  Health health;
 
   bool operator==(const Config&) const = default;
 };
