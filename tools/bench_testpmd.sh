@@ -107,7 +107,8 @@ measure() {
   local log=$folder/generator.log sent received dropped
   timeout $((seconds + 2 * patience)) taskset -c "${cores[0]}" "$testpmd" flowgen \
     --cores any --vdev "$(memif client)" --eal "$(eal generator)" --flows "$2" \
-    --seconds "$seconds" >"$log" 2>&1 || fail "the generator failed: $(tail -n 15 "$log")"
+    --seconds "$seconds" >"$log" 2>&1 ||
+    fail "the generator failed with status $? (124: no end in time): $(tail -n 15 "$log")"
   read -r sent received < <(awk '/^testpmd: sent / {print $3, $5}' "$log")
   # The first of testpmd's own sums: before it was told to receive only.
   dropped=$(awk '/TX-dropped:/ {for (i = 1; i < NF; i++)

@@ -107,10 +107,18 @@ fi
 notes=$(mktemp -d)
 trap 'rm -rf "$notes"; kill "${sleeping:-}" 2>/dev/null || true' EXIT
 trap exit INT TERM
-exec {keys}> >(setsid stdbuf -oL dpdk-testpmd "${lcores[@]}" --no-telemetry --no-shconf \
-  "${eal[@]}" "${device[@]}" -- --interactive --port-topology=loop --burst=$burst_frames \
-  --total-num-mbufs=16384 "${mode[@]}" 2>&1 | report)
+# A pipe by name and an ordinary job: bash sometimes waits without end for a process substitution
+# that is over. report says whether it went well: testpmd may crash in its own clean-up, once its
+# figures are told.
+mkfifo "$notes/keys"
+(
+  set +o pipefail
+  setsid stdbuf -oL dpdk-testpmd "${lcores[@]}" --no-telemetry --no-shconf \
+    "${eal[@]}" "${device[@]}" -- --interactive --port-topology=loop --burst=$burst_frames \
+    --total-num-mbufs=16384 "${mode[@]}" <"$notes/keys" 2>&1 | report
+) &
 testpmd=$!
+exec {keys}>"$notes/keys"
 server_side=no
 case $role in sink | echo | macswap) server_side=yes seconds=infinity ;; esac
 # A link that comes up while it sends would leave frames in no counter. Who only answers is there
