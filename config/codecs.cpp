@@ -239,6 +239,28 @@ Parsed<bool> Switch::parse_switch(std::string_view text) {
   return refuse(fmt::format("{} is neither on nor off", in_quotes(text)));
 }
 
+std::string text_rule(std::string_view text, size_t longest) {
+  if (text.empty()) return "is empty";
+  if (text.size() > longest) {
+    return fmt::format("has {} characters, {} are allowed", text.size(), longest);
+  }
+  for (const char c : text) {
+    if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) return "holds a control character";
+  }
+  if (text == "none" || text == "auto") {
+    return fmt::format("{} has a meaning of its own in this file", in_quotes(text));
+  }
+  return {};
+}
+
+bool is_host_name(std::string_view text) {
+  const auto allowed = [](unsigned char c) {
+    return c < 0x80 && (std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_');
+  };
+  return !text.empty() && std::ranges::all_of(text, allowed) && text.front() != '-' &&
+         text.front() != '.';
+}
+
 Text label_text() {
   return {"a name", label_rule};
 }

@@ -76,6 +76,9 @@ inline constexpr uint32_t max_process_delay_ms = 3600U * 1000;
 inline constexpr uint32_t max_mail_timeout_s = 300;
 inline constexpr size_t max_mail_recipients = 64;
 
+// Keys of one section, in the reader's bookkeeping.
+inline constexpr size_t max_keys = 64;
+
 static_assert(max_advert_interval_ms == 0xfffU * 10);
 static_assert(max_v2_advert_interval_ms == 255U * 1000);
 static_assert(max_track_weight == 254 - 1);
