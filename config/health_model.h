@@ -3,6 +3,7 @@
 // each.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct StatusRange {
   uint16_t last = 299;
 
   bool operator==(const StatusRange&) const = default;
+  auto operator<=>(const StatusRange&) const = default;
 };
 
 // One page that has to be right. A redirect is an answer like any other, and is not followed.
@@ -40,7 +42,7 @@ struct CheckUrl {
                                     // any
   std::optional<std::string>
       digest;                        // of the body, in hexadecimal: MD5 (32) or SHA-256 (64 digits)
-  std::optional<std::string> regex;  // to be found in the body; ECMAScript
+  std::optional<std::string> regex;  // to be found in the body; RE2
   bool regex_absent = false;         // the expression must not be found
 
   bool operator==(const CheckUrl&) const = default;

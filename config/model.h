@@ -292,6 +292,9 @@ struct BackendKey {
 [[nodiscard]] inline Mode mode_of(const Service& service, const Backend& backend) {
   return backend.mode.value_or(service.mode);
 }
+[[nodiscard]] inline Mode mode_of(const Service& service, const SorryServer& sorry) {
+  return sorry.mode.value_or(service.mode);
+}
 [[nodiscard]] inline uint32_t maglev_table_size_of(const Config& config, const Service& service) {
   return service.maglev_table_size.value_or(config.forwarding.maglev_table_size);
 }

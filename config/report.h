@@ -75,5 +75,6 @@ void check_relations(const Config& config, Report& report);
 void check_ports(const Config& config, Report& report);
 void check_services(const Config& config, Report& report);
 void check_vrrp(const Config& config, Report& report);
+void check_health(const Config& config, Report& report);
 
 }  // namespace headgate::config
