@@ -208,7 +208,18 @@ void service_options(Builder& command) {
       .flag("--newest-first,!--oldest-first", "newest_first",
             "schedulers begin with the backend added last, as IPVS does")
       .flag("--udp-active,!--udp-inactive", "udp_counts_as_active",
-            "UDP flows count as active connections; IPVS counts them as inactive");
+            "UDP flows count as active connections; IPVS counts them as inactive")
+      .flag("--inhibit-on-failure,!--no-inhibit-on-failure", "inhibit_on_failure",
+            "a backend that is down stays with weight 0")
+      .text("--on-down", "on_down",
+            "connections of a backend that is down: keep, reset or reschedule")
+      .duration("--slow-start", "slow_start_s",
+                "a backend that comes up gets its share in this time; 0s: at once")
+      .number("--panic-percent", "panic_percent",
+              "use all backends when fewer than this share are up; 0: never")
+      .number("--quorum", "quorum", "weight of backends that has to be up")
+      .number("--quorum-hysteresis", "quorum_hysteresis",
+              "so much more for the quorum to come back, and less for it to go");
 }
 
 void add_service(Builder& root) {
@@ -233,7 +244,10 @@ void backend_options(Builder& command) {
       .number("--lower-threshold", "lower_threshold", "and new ones again below this")
       .flag("--enable,!--disable", "enabled", "a disabled one keeps its place and takes nothing")
       .duration("--drain-deadline", "drain_deadline_s",
-                "connections end so long after it left; or none");
+                "connections end so long after it left; or none")
+      .number("--priority", "priority", "of its pool: a higher number waits for those below")
+      .flag("--inhibit-on-failure,!--no-inhibit-on-failure", "inhibit_on_failure",
+            "it stays with weight 0 while it is down; the service says when not given");
 }
 
 void add_backend(Builder& root) {

@@ -192,6 +192,69 @@ TEST(ConfigFields, PersistenceIsSetByItsParts) {
             "persistence_colour: there is no such setting");
 }
 
+TEST(ConfigFields, WhatHealthDecidesOnIsSetLikeAnythingElse) {
+  config::Service service;
+  ASSERT_TRUE(set_field(service, "quorum", 2).has_value());
+  ASSERT_TRUE(set_field(service, "quorum_hysteresis", 1).has_value());
+  ASSERT_TRUE(set_field(service, "on_down", "reset").has_value());
+  ASSERT_TRUE(set_field(service, "slow_start_s", 30).has_value());
+  ASSERT_TRUE(set_field(service, "panic_percent", 50).has_value());
+  ASSERT_TRUE(set_field(service, "inhibit_on_failure", true).has_value());
+  EXPECT_EQ(service.quorum, 2U);
+  EXPECT_EQ(service.quorum_hysteresis, 1U);
+  EXPECT_EQ(service.on_down, config::OnDown::reset);
+  EXPECT_EQ(service.slow_start_s, 30U);
+  EXPECT_EQ(service.panic_percent, 50U);
+  EXPECT_TRUE(service.inhibit_on_failure);
+  EXPECT_EQ(set_field(service, "quorum", 0).error().text, "quorum: 0 is below 1");
+  EXPECT_EQ(set_field(service, "on_down", "drop").error().text.substr(0, 8), "on_down:");
+
+  config::Backend backend;
+  ASSERT_TRUE(set_field(backend, "priority", 7).has_value());
+  ASSERT_TRUE(set_field(backend, "inhibit_on_failure", "off").has_value());
+  EXPECT_EQ(backend.priority, 7);
+  EXPECT_EQ(backend.inhibit_on_failure, false);
+  ASSERT_TRUE(set_field(backend, "inhibit_on_failure", nullptr).has_value());
+  EXPECT_FALSE(backend.inhibit_on_failure.has_value()) << "the service's";
+}
+
+TEST(ConfigFields, SectionsAreLeftToTheFile) {
+  const std::string why =
+      ": has settings of its own, which no command sets: write it into the configuration file, "
+      "then `headgate reload`";
+  config::Service service;
+  for (const std::string key : {"checks", "sorry_server", "passive", "notify"}) {
+    EXPECT_EQ(set_field(service, key, "none").error().text, key + why);
+  }
+  config::Backend backend;
+  for (const std::string key : {"checks", "notify"}) {
+    EXPECT_EQ(set_field(backend, key, boost::json::array{}).error().text, key + why);
+  }
+  EXPECT_EQ(service, config::Service{});
+  EXPECT_EQ(set_field(service, "persistence", nullptr).error().text,
+            "persistence: is set as persistence_timeout_s and persistence_netmask");
+  EXPECT_EQ(set_field(service, "backends", boost::json::array{}).error().text,
+            "backends: there is no such setting")
+      << "they have commands of their own";
+}
+
+TEST(ConfigFields, ChecksAreShownWithAllTheirKeys) {
+  config::Config config;
+  config::Check& check = config.services.emplace_back().checks.emplace_back();
+  check.type = config::CheckType::http;
+  check.http.urls.emplace_back().status = {{200, 200}, {301, 302}};
+  const boost::json::object shown = to_json(config);
+  const boost::json::object& service = shown.at("services").at(0).as_object();
+  const boost::json::object& its = service.at("checks").at(0).as_object();
+  EXPECT_EQ(its.at("type"), "http");
+  EXPECT_EQ(its.at("port"), nullptr);
+  EXPECT_EQ(its.at("interval_ms"), 5000U);
+  EXPECT_EQ(its.at("http").at("urls").at(0).at("status"), (boost::json::array{"200", "301-302"}));
+  EXPECT_EQ(service.at("sorry_server"), nullptr);
+  EXPECT_EQ(service.at("on_down"), "keep");
+  EXPECT_EQ(shown.at("health").at("scripts_at_once"), 64U);
+}
+
 TEST(ConfigFields, AnUnknownSettingGetsTheNearestKnownOne) {
   config::Timeouts timeouts;
   EXPECT_EQ(set_field(timeouts, "udq_s", 3).error().text,

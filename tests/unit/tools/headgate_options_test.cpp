@@ -78,6 +78,13 @@ TEST(CommandLine, OptionsOfServicesAndBackendsAreTyped) {
   EXPECT_EQ(request_of("backend edit web 10.0.0.1:80 -w 0 --disable --upper-threshold 100"),
             R"(backend edit {"service":"web","backend":"10.0.0.1:80","weight":0,)"
             R"("upper_threshold":100,"enabled":false})");
+  EXPECT_EQ(request_of("service edit web --quorum 4 --quorum-hysteresis 1 --on-down reset "
+                       "--slow-start 1m --panic-percent 30 --no-inhibit-on-failure"),
+            R"(service edit {"service":"web","inhibit_on_failure":false,"on_down":"reset",)"
+            R"("slow_start_s":60,"panic_percent":30,"quorum":4,"quorum_hysteresis":1})");
+  EXPECT_EQ(request_of("backend edit web 10.0.0.1 --priority 1 --inhibit-on-failure"),
+            R"(backend edit {"service":"web","backend":"10.0.0.1","priority":1,)"
+            R"("inhibit_on_failure":true})");
 }
 
 TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
