@@ -151,6 +151,10 @@ std::string socket_rule(std::string_view text) {
   return path_rule(text);
 }
 
+std::string audit_log_rule(std::string_view text) {
+  return text == "auto" || text == "none" ? std::string{} : path_rule(text);
+}
+
 bool is_hex(std::string_view text) {
   return !text.empty() &&
          std::ranges::all_of(text, [](unsigned char c) { return std::isxdigit(c) != 0; });
@@ -250,6 +254,9 @@ Text path_text() {
 }
 Text socket_text() {
   return {"the absolute path of a unix socket", socket_rule};
+}
+Text audit_log_text() {
+  return {"an absolute path, auto or none", audit_log_rule};
 }
 Text pci_text() {
   return {"a PCI address such as 0000:3b:00.0", pci_rule, pci_canonical};

@@ -133,6 +133,7 @@ struct Text {
 [[nodiscard]] Text interface_text();         // what the kernel takes as the name of an interface
 [[nodiscard]] Text path_text();              // an absolute path
 [[nodiscard]] Text socket_text();            // the same, short enough for a unix socket
+[[nodiscard]] Text audit_log_text();         // an absolute path, auto or none
 [[nodiscard]] Text pci_text();               // 0000:3b:00.0, or 3b:00.0 for domain 0000
 [[nodiscard]] Text device_arguments_text();  // DPDK's --vdev argument
 

@@ -40,10 +40,16 @@ struct Daemon {
   std::string file_prefix = "headgate";  // DPDK's --file-prefix: one per daemon on a machine
   Idle idle = Idle::busy;
   LogLevel log_level = LogLevel::info;
+  std::string audit_log = "auto";  // an absolute path; auto: RUN_DIR/audit.log; none
 
   bool operator==(const Daemon&) const = default;
   [[nodiscard]] std::string socket_path() const {
     return socket ? *socket : run_dir + "/headgate.sock";
+  }
+  // Empty: there is none.
+  [[nodiscard]] std::string audit_log_path() const {
+    if (audit_log == "none") return {};
+    return audit_log == "auto" ? run_dir + "/audit.log" : audit_log;
   }
 };
 

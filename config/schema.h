@@ -33,6 +33,7 @@ struct Schema<Daemon> {
     f(Key{"file_prefix", {}, Takes::restart}, &Daemon::file_prefix, label_text());
     f(Key{"idle", {}, Takes::restart}, &Daemon::idle, Word<Idle>{});
     f(Key{"log_level"}, &Daemon::log_level, Word<LogLevel>{});
+    f(Key{"audit_log"}, &Daemon::audit_log, audit_log_text());
   }
 };
 
