@@ -1,5 +1,7 @@
 #include "control/changes.h"
 
+#include <algorithm>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -20,10 +22,13 @@ using boost::system::error_code;
 
 // One submitted edit, until it has its answer.
 struct Changes::Ticket {
-  Ticket(asio::io_context& loop, Edit its_edit)
-      : edit(std::move(its_edit)), answered(loop, asio::steady_timer::time_point::max()) {}
+  Ticket(asio::io_context& loop, Edit its_edit, bool is_alone)
+      : edit(std::move(its_edit)),
+        alone(is_alone),
+        answered(loop, asio::steady_timer::time_point::max()) {}
 
   Edit edit;
+  bool alone;
   asio::steady_timer answered;  // cancelled when `result` is there
   std::optional<std::expected<ChangeOutcome, Error>> result;
 
@@ -48,6 +53,21 @@ struct Changes::Handover {
   }
 };
 
+// Someone who reads what runs.
+struct Changes::Look {
+  Look(asio::io_context& loop, std::function<void(const State&)> its_work)
+      : work(std::move(its_work)), answered(loop, asio::steady_timer::time_point::max()) {}
+
+  std::function<void(const State&)> work;
+  asio::steady_timer answered;  // cancelled when `result` is there
+  std::optional<std::expected<void, Error>> result;
+
+  void finish(std::expected<void, Error> outcome) {
+    result = std::move(outcome);
+    answered.cancel();
+  }
+};
+
 // What goes into one snapshot.
 struct Changes::Batch {
   std::vector<std::shared_ptr<Ticket>> tickets;
@@ -55,6 +75,7 @@ struct Changes::Batch {
   std::shared_ptr<const KernelState> kernel;
   KernelParts kernel_parts;
   bool reclaim = false;
+  std::shared_ptr<const config::Config> before;
   ChangePlan plan;
   std::expected<PreparedSnapshot, Error> prepared = std::unexpected(Error{});
 };
@@ -120,13 +141,18 @@ bool Changes::stop() {
   for (const auto& ticket : std::exchange(waiting_, {})) {
     ticket->finish(std::unexpected(Error{"the daemon stops; nothing was changed"}));
   }
+  for (const auto& look : std::exchange(looks_, {}))
+    look->finish(std::unexpected(Error{"the daemon stops"}));
   return under_way_ == 0;
 }
 
-asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit) {
+asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit, Submission how) {
   if (stopped_) co_return std::unexpected(Error{"the daemon stops; nothing was changed"});
+  if (std::string why = why_held(); !why.empty() && !how.passes_hold) {
+    co_return std::unexpected(Error{std::move(why)});
+  }
   ++under_way_;
-  const auto ticket = std::make_shared<Ticket>(loop_, std::move(edit));
+  const auto ticket = std::make_shared<Ticket>(loop_, std::move(edit), how.alone);
   waiting_.push_back(ticket);
   wake_.cancel();
   error_code ignored;
@@ -135,10 +161,39 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit) 
   }
   if (*ticket->result) {
     auto visible = co_await wait_visible((*ticket->result)->generation);
-    if (!visible) ticket->result.emplace(std::unexpected(visible.error()));
+    if (!visible) (*ticket->result)->late = visible.error().text;
   }
   --under_way_;
   co_return std::move(*ticket->result);
+}
+
+asio::awaitable<std::expected<void, Error>> Changes::look(
+    std::function<void(const State& state)> work) {
+  if (stopped_) co_return std::unexpected(Error{"the daemon stops"});
+  ++under_way_;
+  const auto look = std::make_shared<Look>(loop_, std::move(work));
+  looks_.push_back(look);
+  wake_.cancel();
+  error_code ignored;
+  while (!look->result) {
+    co_await look->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  --under_way_;
+  co_return *look->result;
+}
+
+asio::awaitable<void> Changes::look_around() {
+  const std::vector<std::shared_ptr<Look>> looks = std::exchange(looks_, {});
+  preparing_ = true;
+  auto work = [this, &looks] {
+    for (const auto& look : looks)
+      look->work(state_);
+    return true;
+  };
+  co_await offload(pool_, std::move(work));
+  preparing_ = false;
+  for (const auto& look : looks)
+    look->finish({});
 }
 
 asio::awaitable<std::expected<uint64_t, Error>> Changes::set_ownership(Ownership ownership) {
@@ -190,7 +245,19 @@ void Changes::kernel_changed(const KernelState& kernel, KernelParts parts) {
 }
 
 bool Changes::anything_waits() const {
-  return !waiting_.empty() || kernel_parts_.any() || reclaim_;
+  return !waiting_.empty() || !looks_.empty() || kernel_parts_.any() || reclaim_;
+}
+
+// Up to the next one that wants a snapshot of its own, or that one.
+std::vector<std::shared_ptr<Changes::Ticket>> Changes::next_tickets() {
+  const auto first_alone =
+      std::ranges::find_if(waiting_, [](const auto& ticket) { return ticket->alone; });
+  const auto end = first_alone == waiting_.begin() && first_alone != waiting_.end()
+                       ? std::next(first_alone)
+                       : first_alone;
+  std::vector<std::shared_ptr<Ticket>> tickets(waiting_.begin(), end);
+  waiting_.erase(waiting_.begin(), end);
+  return tickets;
 }
 
 asio::awaitable<void> Changes::run() {
@@ -202,8 +269,12 @@ asio::awaitable<void> Changes::run() {
       co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
       continue;
     }
+    if (!looks_.empty()) {
+      co_await look_around();
+      continue;
+    }
     const auto batch = std::make_shared<Batch>();
-    batch->tickets = std::exchange(waiting_, {});
+    batch->tickets = next_tickets();
     for (const auto& ticket : batch->tickets)
       batch->edits.push_back(ticket->edit);
     batch->kernel = kernel_;
@@ -243,7 +314,7 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
   // Of some changes workers see nothing.
   const bool changed = !batch->prepared->empty() || batch->plan.wanted != state_.config;
   const uint64_t generation = state_.builder.commit(std::move(*batch->prepared));
-  state_.config = batch->plan.wanted;
+  batch->before = std::exchange(state_.config, batch->plan.wanted);
   state_.config_warnings = batch->plan.warnings;
   answer(*batch, generation);
   if (changed) committed_();
@@ -253,7 +324,7 @@ void Changes::answer(Batch& batch, uint64_t generation) {
   for (size_t i = 0; i < batch.tickets.size(); ++i) {
     auto& result = batch.plan.results[i];
     if (result) {
-      batch.tickets[i]->finish(ChangeOutcome{generation, std::move(*result)});
+      batch.tickets[i]->finish(ChangeOutcome{generation, std::move(*result), {}, batch.before});
     } else {
       batch.tickets[i]->finish(std::unexpected(result.error()));
     }

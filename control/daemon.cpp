@@ -6,6 +6,7 @@
 #include <exception>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -177,6 +178,7 @@ std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions&
 Daemon::Daemon(DaemonOptions options, const config::Reading& reading)
     : options_(std::move(options)), config_(reading.config), start_ns_(monotonic_ns()) {
   std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads ends nothing
+  std::signal(SIGXFSZ, SIG_IGN);  // nor does one that may not grow any more
   override_config(options_, config_);
   Log::get().set_level(log_level(config_.daemon.log_level));
   for (const config::Error& warning : reading.warnings) {
@@ -294,6 +296,7 @@ Daemon::Done Daemon::publish_first_snapshot() {
   state_->override_config = [options = options_](config::Config& config) {
     override_config(options, config);
   };
+  state_->audit.write_to(config_.daemon.audit_log_path());
   describe_surroundings();
   changes_ = std::make_unique<Changes>(loop_, pool_, *state_);
   const auto published =
@@ -319,7 +322,7 @@ Daemon::Done Daemon::start_workers() {
 }
 
 Daemon::Done Daemon::listen() {
-  commands_ = std::make_unique<Commands>(*state_, *changes_, pool_);
+  commands_ = std::make_unique<Commands>(loop_, pool_, *state_, *changes_);
   const std::string path = config_.daemon.socket_path();
   auto server =
       CliServer::listen(loop_, path, config_.daemon.socket_mode,
@@ -344,7 +347,10 @@ void Daemon::describe_surroundings() {
     return list;
   };
   surroundings.more_counts = [this] {
-    return workers_ ? twin_counts(workers_->twin_counters()) : std::vector<NamedCount>{};
+    std::vector<NamedCount> counts;
+    if (workers_) counts = twin_counts(workers_->twin_counters());
+    counts.push_back({"audit_lines_lost", state_->audit.lost()});
+    return counts;
   };
   surroundings.now = [this] { return dataplane::moment_now(start_ns_).tick; };
   surroundings.cores = cores_;
@@ -358,6 +364,7 @@ void Daemon::committed() {
   follow_vrrp();
   const config::Config& config = *state_->config;
   Log::get().set_level(log_level(config.daemon.log_level));
+  state_->audit.write_to(config.daemon.audit_log_path());
   if (config.ports == config_.ports) return;
   config_.ports = config.ports;
   for (const Error& error : twin_network_->apply(ports_->twin_network(config))) {
@@ -369,7 +376,13 @@ void Daemon::wait_for_signals() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
     if (signal != SIGHUP) {
-      log_info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      const char* name = signal == SIGTERM ? "SIGTERM" : "SIGINT";
+      log_info("{}: stopping", name);
+      std::string why = name;
+      if (const auto pending = commands_->pending().status()) {
+        why += fmt::format("; {} was not confirmed", pending->file);
+      }
+      audit(AuditSource::daemon, "stop", std::move(why));
       loop_.stop();
       return;
     }
@@ -391,9 +404,23 @@ void Daemon::start_reload() {
 asio::awaitable<void> Daemon::reload_after_signal() {
   while (reload_asked_) {
     reload_asked_ = false;
+    state_->audit.reopen();
     const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
     log_outcome("SIGHUP", outcome);
+    AuditEntry entry;
+    entry.source = AuditSource::signal;
+    entry.command = "SIGHUP";
+    put_outcome(entry, outcome);
+    state_->audit.write(entry);
   }
+}
+
+void Daemon::audit(AuditSource source, std::string command, std::string outcome) {
+  AuditEntry entry;
+  entry.source = source;
+  entry.command = std::move(command);
+  entry.outcome = std::move(outcome);
+  state_->audit.write(entry);
 }
 
 void Daemon::run() {
@@ -404,6 +431,9 @@ void Daemon::run() {
     log_info("ready: {} services, {} workers on cores {}, listening at {}", config_.services.size(),
              cores_.size(), list_of(cores_), config_.daemon.socket_path());
   }
+  audit(AuditSource::daemon, "start",
+        fmt::format("headgated {} runs {}, process {}", HEADGATE_VERSION, state_->config_path,
+                    getpid()));
   run_loop();
   stop();
 }

@@ -77,6 +77,7 @@ class Daemon {
   void committed();
   void wait_for_signals();
   void start_reload();
+  void audit(AuditSource source, std::string command, std::string outcome);
   [[nodiscard]] boost::asio::awaitable<void> reload_after_signal();
   void run_loop();
   void stop();

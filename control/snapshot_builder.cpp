@@ -228,6 +228,10 @@ const std::vector<WantedNeighbour>& SnapshotBuilder::wanted_neighbours() const {
   return model_->wanted;
 }
 
+const IdentityTable& SnapshotBuilder::identity() const {
+  return model_->identity;
+}
+
 std::optional<uint32_t> SnapshotBuilder::service_id(const config::ServiceKey& key) const {
   return model_->identity.find_service(key);
 }

@@ -29,6 +29,7 @@
 #include "control/block_arena.h"
 #include "control/counter_view.h"
 #include "control/error.h"
+#include "control/identity.h"
 #include "control/kernel_state.h"
 #include "control/maglev_tables.h"
 #include "control/next_hop_table.h"
@@ -118,6 +119,9 @@ class SnapshotBuilder {
   // Neighbours that backends and routes need and whose MAC is not known: the kernel is to be asked.
   // As of the last commit().
   [[nodiscard]] const std::vector<WantedNeighbour>& wanted_neighbours() const;
+
+  // The ids of what runs. Belongs to whoever may call prepare().
+  [[nodiscard]] const IdentityTable& identity() const;
 
   // Ids by key, none when there is no such thing; removed ones are found as long as they live.
   [[nodiscard]] std::optional<uint32_t> service_id(const config::ServiceKey& key) const;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "control/audit_log.h"
 #include "control/block_arena.h"
 #include "control/counter_view.h"
 #include "control/kernel_state.h"
@@ -96,6 +97,7 @@ class State {
   std::string config_path;
   // Puts into a configuration from a file what the daemon's command line said.
   std::function<void(config::Config&)> override_config = [](config::Config&) {};
+  AuditLog audit;
   Surroundings surroundings;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };

@@ -140,7 +140,7 @@ TEST(ChangePlan, WhatNeedsARestartIsRefusedByNameAndNothingChanges) {
   wanted.ports[0].queues = 4;
   wanted.memory.max_services = 5;
   wanted.services[0].backends[0].weight = 9;
-  const std::vector<Edit> edits{replace_all(wanted)};
+  const std::vector<Edit> edits{replace_all(std::make_shared<const config::Config>(wanted))};
   const auto running = base();
   const ChangePlan plan = plan_changes(running, edits, {});
   ASSERT_FALSE(plan.results.at(0).has_value());
@@ -156,7 +156,7 @@ TEST(ChangePlan, ReplacingEverythingListsEveryDifference) {
   config::Config wanted = *base();
   wanted.timeouts.udp_s = 10;
   wanted.services.erase(wanted.services.begin() + 1);
-  const std::vector<Edit> edits{replace_all(wanted)};
+  const std::vector<Edit> edits{replace_all(std::make_shared<const config::Config>(wanted))};
   const ChangePlan plan = plan_changes(base(), edits, {});
   ASSERT_TRUE(plan.results.at(0).has_value()) << plan.results[0].error().text;
   EXPECT_EQ(plan.results[0]->changes.size(), 2U);

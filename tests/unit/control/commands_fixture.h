@@ -170,7 +170,7 @@ class CommandsTest : public testing::Test {
   asio::io_context loop_{1};
   asio::thread_pool pool_{1};
   Changes changes_{loop_, pool_, machine_.state, {.visible = 100ms, .retry = 50ms}};
-  Commands commands_{machine_.state, changes_, pool_};
+  Commands commands_{loop_, pool_, machine_.state, changes_};
   dataplane::Tick now_ = 1000;
   json::array rows_;
   size_t pieces_ = 0;  // in which the rows came
