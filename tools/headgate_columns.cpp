@@ -106,6 +106,11 @@ constexpr std::array vrrp{
     ListColumn{"GROUP", "group"},
     ListColumn{"REASON", "reason"},
 };
+constexpr std::array audit{
+    ListColumn{"TIME", "time"},       ListColumn{"WHO", "who"},
+    ListColumn{"COMMAND", "command"}, ListColumn{"GENERATION", "generation", Kind::plain},
+    ListColumn{"OUTCOME", "outcome"},
+};
 
 constexpr std::array layouts{
     ListLayout{"show services", "No services are configured.", false, services},
@@ -115,6 +120,7 @@ constexpr std::array layouts{
     ListLayout{"show workers", "No workers.", false, workers},
     ListLayout{"show drops", "Nothing was dropped.", false, drops},
     ListLayout{"show neighbours", "No neighbours are in use.", false, neighbours},
+    ListLayout{"show audit", "No changes.", false, audit},
     ListLayout{"show vrrp", "No virtual routers.", false, vrrp},
 };
 
@@ -145,7 +151,9 @@ std::string cell_text(const ListColumn& column, const json::object& row, bool ex
     case Kind::text:
       break;
   }
-  const std::string text = text_of(row, column.key);
+  std::string text = text_of(row, column.key);
+  // A row stays one line, and a terminal obeys nobody's names and arguments.
+  std::ranges::replace_if(text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
   return text.empty() ? "-" : text;
 }
 

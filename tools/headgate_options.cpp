@@ -93,6 +93,25 @@ class Builder {
     return *this;
   }
 
+  // Of at least a millisecond and at most a day, as milliseconds.
+  Builder& short_time(const std::string& flags, const std::string& key,
+                      const std::string& description) {
+    app_->add_option_function<std::string>(
+            flags,
+            [r = request_, key](const std::string& text) {
+              const auto value = parse_duration_ms(text);
+              if (!value) throw CLI::ValidationError(value.error());
+              constexpr uint64_t longest_ms = 86400U * 1000;
+              if (*value == 0 || *value > longest_ms) {
+                throw CLI::ValidationError(text + " is not from 1ms to 1d");
+              }
+              r->arguments[key] = *value;
+            },
+            description)
+        ->type_name("TIME");
+    return *this;
+  }
+
   Builder& list(const std::string& flags, const std::string& key, const std::string& description) {
     app_->add_option_function<std::vector<std::string>>(
             flags,
@@ -185,6 +204,9 @@ void add_show(Builder& root) {
   show.word("vrrp", "virtual routers and sync groups")
       .text("name", "name", "all about this one: a virtual router's name, or a sync group's");
   show.word("config", "the configuration that runs, as YAML");
+  show.word("pending", "the apply that waits for its confirmation");
+  show.word("audit", "who changed what, and what came of it: the end of the audit log")
+      .number("--last", "last", "so many lines (20)");
 }
 
 void service_options(Builder& command) {
@@ -267,6 +289,14 @@ void add_vrrp(Builder& root) {
 void add_rest(Builder& root) {
   root.word("reload", "read the configuration file again and apply what changed")
       .text("file", "file", "another file, from now on");
+  root.word("plan", "what a file would change, and which connections would move; changes nothing")
+      .text("file", "file", "the file; the daemon's own when not given");
+  root.word("apply", "read a file and apply what changed, on probation if so wished")
+      .text("file", "file", "the file, the daemon's own from now on", true)
+      .short_time("--confirm-within", "confirm_within_ms",
+                  "take it back unless `headgate confirm` comes within this: 60s, 2m, 500ms");
+  root.word("confirm", "keep what was applied on probation");
+  root.word("rollback", "take back at once what was applied on probation");
   Builder timeouts = root.word("timeouts", "show or set the idle time-outs of connections");
   timeouts.word("set", "set some: udp=300 tcp_established=15m")
       .times("times", "names as `headgate timeouts` shows them");
@@ -371,6 +401,23 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
     }
   }
   return invocation;
+}
+
+std::expected<uint64_t, std::string> parse_duration_ms(std::string_view text) {
+  constexpr std::string_view unit = "ms";
+  if (!text.ends_with(unit)) {
+    const auto seconds = parse_duration(text);
+    if (!seconds)
+      return std::unexpected(fmt::format("{} is no time; write 500ms, 30s or 5m", text));
+    return *seconds * 1000;
+  }
+  const std::string_view digits = text.substr(0, text.size() - unit.size());
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size() || number > UINT32_MAX) {
+    return std::unexpected(fmt::format("{} is no time; write 500ms, 30s or 5m", text));
+  }
+  return number;
 }
 
 std::expected<uint64_t, std::string> parse_duration(std::string_view text) {

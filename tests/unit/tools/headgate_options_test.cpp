@@ -29,6 +29,14 @@ std::string request_of(const std::string& line) {
   return invocation->request.command + " " + boost::json::serialize(invocation->request.arguments);
 }
 
+TEST(CommandLine, ATimeToConfirmInIsAtLeastAMillisecondAndAtMostADay) {
+  for (const char* time : {"0", "0ms", "25h", "soon", "1.5s", "ms", "-1ms", "99999999999ms"}) {
+    const std::string line = std::string("apply /x --confirm-within ") + time;
+    EXPECT_TRUE(request_of(line).starts_with("exit 2: ")) << request_of(line);
+  }
+  EXPECT_TRUE(request_of("apply").starts_with("exit 2: ")) << "the file is missing";
+}
+
 TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("show services"), "show services {}");
   EXPECT_EQ(request_of("show services web"), R"(show services {"service":"web"})");
@@ -54,6 +62,17 @@ TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("reload x.yaml"),
             "reload {\"file\":\"" + std::filesystem::current_path().string() + "/x.yaml\"}");
   EXPECT_EQ(request_of("reload /etc/x.yaml"), R"(reload {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("plan"), "plan {}");
+  EXPECT_EQ(request_of("plan /etc/x.yaml"), R"(plan {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("apply /etc/x.yaml"), R"(apply {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("apply /etc/x.yaml --confirm-within 2m"),
+            R"(apply {"file":"/etc/x.yaml","confirm_within_ms":120000})");
+  EXPECT_EQ(request_of("apply /etc/x.yaml --confirm-within 500ms"),
+            R"(apply {"file":"/etc/x.yaml","confirm_within_ms":500})");
+  EXPECT_EQ(request_of("confirm"), "confirm {}");
+  EXPECT_EQ(request_of("rollback"), "rollback {}");
+  EXPECT_EQ(request_of("show pending"), "show pending {}");
+  EXPECT_EQ(request_of("show audit --last 5"), R"(show audit {"last":5})");
   EXPECT_EQ(request_of("timeouts"), "timeouts {}");
   EXPECT_EQ(request_of("timeouts set udp=5m tcp_established_s=10"),
             R"(timeouts set {"udp_s":300,"tcp_established_s":10})");
@@ -87,7 +106,7 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
             "exit 2: headgate: a command is missing; one of add, edit, delete, drain");
   EXPECT_EQ(request_of(""),
             "exit 2: headgate: a command is missing; one of show, service, backend, vrrp, "
-            "reload, timeouts, zero, version");
+            "reload, plan, apply, confirm, rollback, timeouts, zero, version");
   EXPECT_EQ(request_of("vrrp failover"), "exit 2: headgate: name is required");
   EXPECT_EQ(request_of("vrrp maintenance"), "exit 2: headgate: switch is required");
   EXPECT_EQ(request_of("vrrp maintenance maybe"), "exit 2: headgate: maybe is neither on nor off");
@@ -102,10 +121,10 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
             "exit 2: headgate: -1 is no number from 0 to 4294967295");
   EXPECT_EQ(request_of("show service"),
             "exit 2: headgate: there is no command \"service\"; one of services, backends, "
-            "connections, ports, workers, stats, drops, neighbours, vrrp, config");
+            "connections, ports, workers, stats, drops, neighbours, vrrp, config, pending, audit");
   EXPECT_EQ(request_of("sho"),
             "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, vrrp, "
-            "reload, timeouts, zero, version");
+            "reload, plan, apply, confirm, rollback, timeouts, zero, version");
 }
 
 TEST(CommandLine, WhatCli11WouldThrowEndsAsWrongUsage) {
