@@ -56,17 +56,22 @@ std::string not_a_host(const IpAddress& address) {
     return fmt::format("{} is {}, not the address of a host", net::to_string(address), what);
   };
   if (address.family == net::Family::none) return "is missing";
+  // Parsed once: each of tens of thousands of backends comes by here on every change.
+  static const IpAddress broadcast = *net::parse_ip("255.255.255.255");
+  static const IpAddress unspecified = *net::parse_ip("::");
+  static const IpAddress loopback = *net::parse_ip("::1");
+  static const Prefix mapped{*net::parse_ip("::ffff:0:0"), 96};
   if (address.is_v4()) {
     if (b[0] == 0) return is("in 0.0.0.0/8");
     if (b[0] == 127) return is("a loopback address");
     if ((b[0] & 0xf0) == 0xe0) return is("a multicast address");
-    if (address == *net::parse_ip("255.255.255.255")) return is("the broadcast address");
+    if (address == broadcast) return is("the broadcast address");
     return {};
   }
-  if (address == *net::parse_ip("::")) return is("the unspecified address");
-  if (address == *net::parse_ip("::1")) return is("the loopback address");
+  if (address == unspecified) return is("the unspecified address");
+  if (address == loopback) return is("the loopback address");
   if (b[0] == 0xff) return is("a multicast address");
-  if (Prefix{*net::parse_ip("::ffff:0:0"), 96}.contains(address)) {
+  if (mapped.contains(address)) {
     const std::string text = net::to_string(address);
     return fmt::format("{} is an IPv4 address written as IPv6: write {}", text,
                        text.substr(text.rfind(':') + 1));

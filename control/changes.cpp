@@ -276,7 +276,7 @@ asio::awaitable<void> Changes::run() {
     const auto batch = std::make_shared<Batch>();
     batch->tickets = next_tickets();
     for (const auto& ticket : batch->tickets)
-      batch->edits.push_back(ticket->edit);
+      batch->edits.push_back(std::move(ticket->edit));
     batch->kernel = kernel_;
     batch->kernel_parts = std::exchange(kernel_parts_, {});
     batch->reclaim = std::exchange(reclaim_, false);
@@ -296,11 +296,13 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
     MaglevTables tables = state_.builder.maglev_tables(change);
     tables.fill_all();
     batch->prepared = state_.builder.prepare(change, std::move(tables));
+    batch->edits.clear();  // with the whole file that one may hold
     return true;
   };
   co_await offload(pool_, std::move(work));
   preparing_ = false;
   if (!batch->prepared) {
+    if (batch->plan.wanted != state_.config) retire(std::move(batch->plan.wanted));
     fail(*batch, batch->prepared.error());
     if (!batch->kernel_parts.any()) co_return;
     log_error("changes of the kernel's routes and neighbours wait: {}",
@@ -315,9 +317,27 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
   const bool changed = !batch->prepared->empty() || batch->plan.wanted != state_.config;
   const uint64_t generation = state_.builder.commit(std::move(*batch->prepared));
   batch->before = std::exchange(state_.config, batch->plan.wanted);
+  if (batch->before != state_.config) retire(batch->before);
   state_.config_warnings = batch->plan.warnings;
   answer(*batch, generation);
   if (changed) committed_();
+}
+
+void Changes::retire(std::shared_ptr<const config::Config> config) {
+  retired_.push_back(std::move(config));
+}
+
+// What nobody else has any more goes where its destructor holds nothing up.
+void Changes::put_away() {
+  std::vector<std::shared_ptr<const config::Config>> still_used;
+  for (auto& config : retired_) {
+    if (config.use_count() > 1) {
+      still_used.push_back(std::move(config));
+    } else {
+      asio::post(pool_, [last = std::move(config)] {});
+    }
+  }
+  retired_ = std::move(still_used);
 }
 
 void Changes::answer(Batch& batch, uint64_t generation) {
@@ -367,6 +387,7 @@ asio::awaitable<void> Changes::housekeeping() {
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     ++turn;
     state_.store.poll();
+    put_away();
     if (preparing_) continue;  // the ids are the builder's meanwhile
     constexpr uint32_t turns_per_second = 10;
     if (turn % turns_per_second != 0) continue;

@@ -104,6 +104,8 @@ class Changes {
   boost::asio::awaitable<std::expected<void, Error>> wait_visible(uint64_t generation);
   [[nodiscard]] bool anything_waits() const;
   [[nodiscard]] std::vector<std::shared_ptr<Ticket>> next_tickets();
+  void retire(std::shared_ptr<const config::Config> config);
+  void put_away();
   void answer(Batch& batch, uint64_t generation);
   void fail(Batch& batch, const Error& error);
 
@@ -118,6 +120,8 @@ class Changes {
   std::vector<std::shared_ptr<Look>> looks_;  // that wait
   std::shared_ptr<Handover> handover_;        // that waits to be published
   bool handing_over_ = false;
+  // Former configurations, until nobody else has them: a large one is destroyed on the helper pool.
+  std::vector<std::shared_ptr<const config::Config>> retired_;
   std::shared_ptr<const KernelState> kernel_;
   KernelParts kernel_parts_;
   bool reclaim_ = false;

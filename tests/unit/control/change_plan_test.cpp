@@ -228,5 +228,83 @@ TEST(ConfigFields, TheConfigurationAsJsonHasEveryKeyWithItsType) {
   EXPECT_EQ(json.at("daemon").at("socket_mode"), "0660");
 }
 
+// The lines of each edit, or its error's first words.
+std::vector<Lines> lines_of_all(const ChangePlan& plan) {
+  std::vector<Lines> lines;
+  for (const auto& result : plan.results)
+    lines.push_back(result ? result->changes : Lines{result.error().text.substr(0, 15)});
+  return lines;
+}
+
+Edit whole(uint16_t weight, const char* interface = "eth0") {
+  auto wanted = std::make_shared<config::Config>(*base());
+  wanted->services[0].backends[0].weight = weight;
+  wanted->ports[0].interface = interface;
+  wanted->timeouts.udp_s = weight;
+  return replace_all(std::move(wanted));
+}
+
+constexpr const char* one = "backend 10.0.0.1:80 of 192.0.2.1:80/tcp: weight ";
+
+TEST(ChangesTogether, EachTellsWhatItFoundAndMade) {
+  const std::vector<Edit> edits{
+      edit_backend("web", "one", fields(R"({"weight": 6})")),
+      edit_backend("web", "one", fields(R"({"weight": 7})")),
+      set_timeouts(fields(R"({"udp_s": 30})")),
+      delete_service("web"),
+      set_timeouts(fields(R"({"udp_s": 40})")),
+      add_service("192.0.2.1:80", fields(R"({"mode": "nat", "name": "web"})")),
+      add_backend("web", "10.0.0.9", fields("{}")),
+      edit_backend("web", "10.0.0.9", fields(R"({"weight": 1})")),
+  };
+  const ChangePlan plan = plan_changes(base(), edits, {});
+  EXPECT_EQ(lines_of_all(plan),
+            (std::vector<Lines>{{std::string(one) + "5 -> 6"},
+                                {std::string(one) + "6 -> 7"},
+                                {"timeouts.udp_s 300 -> 30"},
+                                {"service 192.0.2.1:80/tcp removed, with 2 backends"},
+                                {"timeouts.udp_s 30 -> 40"},
+                                {"service 192.0.2.1:80/tcp added, with 0 backends"},
+                                {"backend 10.0.0.9:80 of 192.0.2.1:80/tcp added"},
+                                {}}));
+  EXPECT_EQ(plan.wanted->services.size(), 2U);
+  EXPECT_EQ(plan.wanted->services[1].backends.size(), 1U);
+}
+
+TEST(ChangesTogether, AFileBetweenThemTellsWhatItTookBack) {
+  const std::vector<Edit> edits{
+      edit_backend("web", "one", fields(R"({"weight": 6})")),
+      set_timeouts(fields(R"({"udp_s": 30})")),
+      whole(9),
+      edit_backend("web", "one", fields(R"({"weight": 10})")),
+      set_timeouts(fields(R"({"udp_s": 11})")),
+      whole(12),
+  };
+  const ChangePlan plan = plan_changes(base(), edits, {});
+  EXPECT_EQ(lines_of_all(plan),
+            (std::vector<Lines>{{std::string(one) + "5 -> 6"},
+                                {"timeouts.udp_s 300 -> 30"},
+                                {std::string(one) + "6 -> 9", "timeouts.udp_s 30 -> 9"},
+                                {std::string(one) + "9 -> 10"},
+                                {"timeouts.udp_s 9 -> 11"},
+                                {std::string(one) + "10 -> 12", "timeouts.udp_s 11 -> 12"}}));
+}
+
+TEST(ChangesTogether, WhatIsRefusedLeavesNoTrace) {
+  const std::vector<Edit> edits{
+      edit_backend("web", "one", fields(R"({"weight": 6})")),
+      whole(9, "eth1"),
+      edit_backend("web", "one", fields(R"({"weight": 7})")),
+      edit_backend("web", "nobody", fields(R"({"weight": 7})")),
+  };
+  const ChangePlan plan = plan_changes(base(), edits, {});
+  EXPECT_EQ(lines_of_all(plan), (std::vector<Lines>{{std::string(one) + "5 -> 6"},
+                                                    {"needs a restart"},
+                                                    {std::string(one) + "6 -> 7"},
+                                                    {"service web has"}}));
+  EXPECT_EQ(plan.wanted->timeouts.udp_s, 300U);
+  EXPECT_EQ(plan.wanted->services[0].backends[0].weight, 7);
+}
+
 }  // namespace
 }  // namespace headgate::control
