@@ -83,9 +83,9 @@ void check_relations(const Config& config, Report& report) {
   check_vrrp(config, report);
 }
 
-std::vector<Error> validate(const Config& config) {
+std::vector<Error> validate(const Config& config, const Config* running) {
   Report report;
-  check_values(config, report);
+  check_values(config, report, running);
   check_relations(config, report);
   return report.take();
 }

@@ -15,7 +15,9 @@ namespace headgate::config {
 // prime. Call it before validate(), on everything that did not come from read_file().
 [[nodiscard]] std::vector<Error> normalize(Config& config);
 
-// All mistakes and warnings; the configuration can be used when has_errors() says no.
-[[nodiscard]] std::vector<Error> validate(const Config& config);
+// All mistakes and warnings; the configuration can be used when has_errors() says no. `running`, if
+// there is one, was validated before: the ranges of services that are the same in it are not looked
+// at again.
+[[nodiscard]] std::vector<Error> validate(const Config& config, const Config* running = nullptr);
 
 }  // namespace headgate::config

@@ -61,8 +61,8 @@ std::vector<std::string> texts(const std::vector<config::Error>& errors) {
 }
 
 // The warnings of a normalised configuration, or all its errors as one text, a line each.
-std::expected<std::vector<std::string>, Error> check(const Config& config) {
-  const std::vector<config::Error> found = config::validate(config);
+std::expected<std::vector<std::string>, Error> check(const Config& config, const Config& running) {
+  const std::vector<config::Error> found = config::validate(config, &running);
   if (!config::has_errors(found)) return texts(found);
   std::string text;
   for (const config::Error& error : found) {
@@ -89,8 +89,13 @@ void add(EditScope& scope, const EditScope& other) {
 class Attempt {
  public:
   // `each_checked` finds out which of several is the bad one.
-  Attempt(const Config& running, std::span<const Edit> edits, bool each_checked)
-      : running_(running), edits_(edits), each_checked_(each_checked), failed_(edits.size()) {}
+  Attempt(const Config& running, std::span<const Edit> edits, bool each_checked,
+          std::shared_ptr<Config> spare)
+      : running_(running),
+        edits_(edits),
+        each_checked_(each_checked),
+        failed_(edits.size()),
+        wanted_(std::move(spare)) {}
 
   ChangePlan run() {
     // One that is refused after it was made is left out from the beginning.
@@ -110,7 +115,11 @@ class Attempt {
     touched_.clear();
     settings_.reset();
     replaced_.reset();
-    wanted_ = std::make_shared<Config>(running_);
+    if (wanted_) {
+      *wanted_ = running_;
+    } else {
+      wanted_ = std::make_shared<Config>(running_);
+    }
     for (size_t i = 0; i < edits_.size(); ++i) {
       if (!failed_[i] && !apply(i)) return false;
       if (failed_[i]) plan_.results.emplace_back(std::unexpected(*failed_[i]));
@@ -128,7 +137,7 @@ class Attempt {
     }
     std::vector<std::string> warnings = texts(config::normalize(*wanted_));
     if (each_checked_) {
-      auto found = check(*wanted_);
+      auto found = check(*wanted_, running_);
       if (!found) {
         failed_[i] = found.error();
         return false;
@@ -213,19 +222,20 @@ class Attempt {
 }  // namespace
 
 ChangePlan plan_changes(std::shared_ptr<const Config> running, std::span<const Edit> edits,
-                        const std::vector<std::string>& known_warnings) {
+                        const std::vector<std::string>& known_warnings,
+                        std::shared_ptr<Config> spare) {
   if (edits.empty()) return {std::move(running), {}, {}, known_warnings};
   // The check of a large configuration is the larger part of a small change: it is made once,
   // unless there are several and something is wrong.
   const bool alone = edits.size() == 1;
-  Attempt attempt(*running, edits, alone);
+  Attempt attempt(*running, edits, alone, std::move(spare));
   ChangePlan plan = attempt.run();
   std::optional<std::vector<std::string>> warnings = std::move(attempt.warnings());
   if (!alone && plan.changes_anything()) {
-    if (auto found = check(*plan.wanted)) {
+    if (auto found = check(*plan.wanted, *running)) {
       warnings = std::move(*found);
     } else {
-      Attempt each(*running, edits, true);
+      Attempt each(*running, edits, true, nullptr);
       plan = each.run();
       warnings = std::move(each.warnings());
     }

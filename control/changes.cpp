@@ -75,6 +75,7 @@ struct Changes::Batch {
   std::shared_ptr<const KernelState> kernel;
   KernelParts kernel_parts;
   bool reclaim = false;
+  std::shared_ptr<config::Config> spare;
   std::shared_ptr<const config::Config> before;
   ChangePlan plan;
   std::expected<PreparedSnapshot, Error> prepared = std::unexpected(Error{});
@@ -113,7 +114,7 @@ std::expected<uint64_t, Error> Changes::publish_first(const config::Config& conf
                                                       const KernelState& kernel,
                                                       Ownership ownership) {
   if (auto set = state_.builder.set_ownership(std::move(ownership)); !set) return set;
-  auto running = std::make_shared<const config::Config>(config);
+  auto running = std::make_shared<config::Config>(config);
   kernel_ = std::make_shared<const KernelState>(kernel);
   SnapshotChange change;
   change.config = running.get();
@@ -289,8 +290,11 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
   const auto running = state_.config;
   const dataplane::Tick now = state_.surroundings.now();
   preparing_ = true;
+  put_away();
+  if (!batch->edits.empty()) batch->spare = std::move(spare_);
   auto work = [this, batch, running, now] {
-    batch->plan = plan_changes(running, batch->edits, state_.config_warnings);
+    batch->plan =
+        plan_changes(running, batch->edits, state_.config_warnings, std::move(batch->spare));
     const SnapshotChange change =
         change_of(batch->plan, batch->kernel.get(), batch->kernel_parts, batch->reclaim, now);
     MaglevTables tables = state_.builder.maglev_tables(change);
@@ -333,6 +337,8 @@ void Changes::put_away() {
   for (auto& config : retired_) {
     if (config.use_count() > 1) {
       still_used.push_back(std::move(config));
+    } else if (!spare_) {
+      spare_ = std::const_pointer_cast<config::Config>(std::move(config));
     } else {
       asio::post(pool_, [last = std::move(config)] {});
     }

@@ -122,6 +122,8 @@ class Changes {
   bool handing_over_ = false;
   // Former configurations, until nobody else has them: a large one is destroyed on the helper pool.
   std::vector<std::shared_ptr<const config::Config>> retired_;
+  // One of them, whose memory the next change uses: getting it anew costs more than the copying.
+  std::shared_ptr<config::Config> spare_;
   std::shared_ptr<const KernelState> kernel_;
   KernelParts kernel_parts_;
   bool reclaim_ = false;

@@ -306,5 +306,16 @@ TEST(ChangesTogether, WhatIsRefusedLeavesNoTrace) {
   EXPECT_EQ(plan.wanted->services[0].backends[0].weight, 7);
 }
 
+TEST(ChangesTogether, ASpareConfigurationIsOverwrittenWhateverItHolds) {
+  const std::vector<Edit> edits{edit_backend("web", "one", fields(R"({"weight": 6})"))};
+  auto spare = std::make_shared<config::Config>(*base());
+  spare->services.resize(1);
+  spare->services[0].backends[0].name = "old";
+  spare->timeouts.udp_s = 1;
+  const ChangePlan plan = plan_changes(base(), edits, {}, std::move(spare));
+  const ChangePlan fresh = plan_changes(base(), edits, {});
+  EXPECT_EQ(*plan.wanted, *fresh.wanted);
+}
+
 }  // namespace
 }  // namespace headgate::control
