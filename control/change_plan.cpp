@@ -107,19 +107,14 @@ class Attempt {
   [[nodiscard]] std::optional<std::vector<std::string>>& warnings() { return warnings_; }
 
  private:
-  using Report = std::expected<EditReport, Error>;
-
   bool try_all() {
     plan_ = {};
     warnings_.reset();
     touched_.clear();
     settings_.reset();
     replaced_.reset();
-    if (wanted_) {
-      *wanted_ = running_;
-    } else {
-      wanted_ = std::make_shared<Config>(running_);
-    }
+    if (!wanted_) wanted_ = std::make_shared<Config>();
+    *wanted_ = running_;
     for (size_t i = 0; i < edits_.size(); ++i) {
       if (!failed_[i] && !apply(i)) return false;
       if (failed_[i]) plan_.results.emplace_back(std::unexpected(*failed_[i]));

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include "control/audit_log.h"

@@ -113,16 +113,13 @@ std::optional<PendingStatus> PendingApply::status() const {
 
 // Empty when anything may be changed.
 std::string PendingApply::why_held() const {
-  switch (stage_) {
-    case Stage::none:
-      return {};
-    case Stage::applying:
-      return fmt::format("nothing was changed: {} is being applied by {}; try again", file_,
-                         to_string(by_));
-    case Stage::taking_back:
-      return fmt::format("nothing was changed: {} is being taken back; try again", file_);
-    case Stage::waiting:
-      break;
+  if (stage_ == Stage::none) return {};
+  if (stage_ == Stage::applying) {
+    return fmt::format("nothing was changed: {} is being applied by {}; try again", file_,
+                       to_string(by_));
+  }
+  if (stage_ == Stage::taking_back) {
+    return fmt::format("nothing was changed: {} is being taken back; try again", file_);
   }
   return fmt::format(
       "nothing was changed: {} applied {}, which waits for its confirmation until {}: `headgate "

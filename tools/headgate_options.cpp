@@ -101,7 +101,7 @@ class Builder {
             [r = request_, key](const std::string& text) {
               const auto value = parse_duration_ms(text);
               if (!value) throw CLI::ValidationError(value.error());
-              constexpr uint64_t longest_ms = 86400U * 1000;
+              constexpr uint64_t longest_ms = 86'400'000;
               if (*value == 0 || *value > longest_ms) {
                 throw CLI::ValidationError(text + " is not from 1ms to 1d");
               }
