@@ -231,6 +231,7 @@ TEST(ConfigFields, TheConfigurationAsJsonHasEveryKeyWithItsType) {
 // The lines of each edit, or its error's first words.
 std::vector<Lines> lines_of_all(const ChangePlan& plan) {
   std::vector<Lines> lines;
+  lines.reserve(plan.results.size());
   for (const auto& result : plan.results)
     lines.push_back(result ? result->changes : Lines{result.error().text.substr(0, 15)});
   return lines;
