@@ -202,6 +202,9 @@ struct Backend {
   std::vector<Check> checks;                 // empty: the service's
   std::optional<bool> inhibit_on_failure;    // empty: the service's
   std::optional<BackendNotify> notify;       // empty: the service's
+  // Set by health (control/pool_view.h), never by a file: out of its service, and what becomes of
+  // its connections. `enabled` is false then as well.
+  std::optional<OnDown> down;
 
   bool operator==(const Backend&) const = default;
 };

@@ -52,6 +52,7 @@ namespace headgate::dataplane {
   X(drop_neighbour_timeout, drop, "the neighbour did not answer in time")                  \
   X(drop_blackhole, drop, "the route says blackhole")                                      \
   X(drop_backend_removed, drop, "connection of a removed backend, dropped as configured")  \
+  X(drop_backend_reset, drop, "connection of a backend that is down, reset as configured") \
   X(drop_drain_deadline, drop, "the drain deadline of the backend has passed")             \
   X(drop_table_full, drop, "no free connection entry")                                     \
   X(drop_embryonic_quota, drop, "too many connections without a completed handshake")      \

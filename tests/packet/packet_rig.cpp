@@ -5,7 +5,8 @@
 //   {"op":"start","workers":1,"capacity":4096,"start_tick":1,"interfaces":[[port,vlan]..],
 //    "queues":[..],"twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,
 //    "rss_key":hex,"rss_table":[..]}
-//   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
+//   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours},
+//    "down":[[address,"keep"|"reset"|"reschedule"]..]}
 //   {"op":"ownership","inactive":[address..],
 //    "virtual_macs":[{interface,"family":4,vrid,"addresses":[..]}..]}
 //   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..],"flags":[n..]}
@@ -101,6 +102,24 @@ control::KernelRoute route_of(const json::object& object) {
                           net::parse_ip(text_of(object, "gateway")).value_or(net::IpAddress{}), 1});
   }
   return route;
+}
+
+// As health makes it of backends with these addresses that are down.
+void take_down(config::Config& config, const json::object& request) {
+  each(request, "down", [&](const json::value& value) {
+    const json::array& pair = value.as_array();
+    const net::IpAddress address = net::parse_ip(std::string_view(pair.at(0).as_string())).value();
+    const std::string_view word = pair.at(1).as_string();
+    for (config::Service& service : config.services) {
+      for (config::Backend& backend : service.backends) {
+        if (backend.address != address) continue;
+        backend.enabled = false;
+        backend.down = word == "keep"    ? config::OnDown::keep
+                       : word == "reset" ? config::OnDown::reset
+                                         : config::OnDown::reschedule;
+      }
+    }
+  });
 }
 
 control::KernelState kernel_of(const json::object& object) {
@@ -231,6 +250,7 @@ class Session {
       return {{"error", errors}};
     }
     config_ = reading->config;
+    take_down(config_, request);
     if (request.contains("kernel")) kernel_ = kernel_of(request.at("kernel").as_object());
     const auto generation = rig_->apply(config_, kernel_);
     if (!generation) return {{"error", generation.error()}};
