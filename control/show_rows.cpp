@@ -27,6 +27,11 @@ void add_traffic(json::object& row, const TrafficTotals& totals) {
   row["refused"] = totals.refused;
 }
 
+void add_backend_traffic(json::object& row, const TrafficTotals& totals) {
+  add_traffic(row, totals);
+  row["unanswered"] = totals.unanswered;
+}
+
 // Seconds until what is left of the backend's connections ends; null without a deadline.
 json::value ends_in(const State& state, const BackendRow& row) {
   if (row.deadline_tick == 0) return nullptr;
@@ -146,7 +151,7 @@ json::object backend_row(const State& state, const config::Service& service,
   row["upper_threshold"] = backend.upper_threshold;
   row["lower_threshold"] = backend.lower_threshold;
   row["ends_in_s"] = known == nullptr ? json::value(nullptr) : ends_in(state, *known);
-  add_traffic(row, totals);
+  add_backend_traffic(row, totals);
   return row;
 }
 
@@ -165,7 +170,7 @@ json::object removed_backend_row(const State& state, std::string_view service,
   row["upper_threshold"] = 0;
   row["lower_threshold"] = 0;
   row["ends_in_s"] = ends_in(state, known);
-  add_traffic(row, state.counters.backend(dataplane::backend_index(known.id)));
+  add_backend_traffic(row, state.counters.backend(dataplane::backend_index(known.id)));
   return row;
 }
 

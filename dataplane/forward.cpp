@@ -282,6 +282,9 @@ enum class Outcome : uint8_t {
     drop(worker, packet.mbuf, Verdict::drop_backend_removed);
     return Outcome::ended;
   }
+  if ((packet.tcp_flags & net::tcp_syn) != 0 && state.state() == ConnState::syn_recv) {
+    note_handshake(worker, ref, direction, state);
+  }
   return Outcome::go_on;
 }
 

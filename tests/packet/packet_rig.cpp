@@ -410,8 +410,11 @@ class Session {
       for (const config::Backend& backend : service.backends) {
         const auto backend_id = rig_->builder().backend_id(key, key_of(backend));
         if (!backend_id) continue;
-        backends[to_string(key) + " " + to_string(key_of(backend))] =
-            object_of(rig_->counters().backend(dataplane::backend_index(*backend_id)));
+        const control::TrafficTotals totals =
+            rig_->counters().backend(dataplane::backend_index(*backend_id));
+        json::object row = object_of(totals);
+        row["unanswered"] = totals.unanswered;
+        backends[to_string(key) + " " + to_string(key_of(backend))] = std::move(row);
       }
     }
     return {{"services", services}, {"backends", backends}};
