@@ -371,4 +371,17 @@ void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend
   send_to_backend(worker, packet, backend, backend.mode, no_conn, Verdict::sent_stateless);
 }
 
+void forward_probe(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {
+  const Mode mode = backend.mode;
+  const NextHop& hop = hop_at(worker, backend.next_hop);
+  const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
+  const bool has_way = mode == Mode::dr || mode == Mode::ipip;
+  if (!has_way || !may_pass(packet, hop, overhead) || lacks_tunnel(backend, mode)) {
+    return drop(worker, packet.mbuf, Verdict::drop_probe);
+  }
+  if (mode == Mode::ipip) return send_ipip(worker, packet, backend, hop, Verdict::sent_probe);
+  decrement_ttl(packet);
+  transmit_in_place(worker, packet, hop, Verdict::sent_probe);
+}
+
 }  // namespace headgate::dataplane

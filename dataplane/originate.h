@@ -34,14 +34,6 @@ uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError er
 // Answers a TCP segment with a reset, unless it is one itself.
 void originate_reset(Worker& worker, const Packet& packet) noexcept;
 
-// Who a packet is from and to.
-struct Endpoints {
-  net::IpAddress source;
-  net::IpAddress destination;
-  net::be16 source_port;
-  net::be16 destination_port;
-};
-
 // Sends a reset in place of a TCP segment that is not sent on, a reset too, between the ends that
 // it would have had. Its number is the segment's own, the next one that the receiver waits for
 // unless the segment was a repetition: RFC 5961 section 3.2 takes no other.

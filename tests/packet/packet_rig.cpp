@@ -12,7 +12,8 @@
 //   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..],"flags":[n..]}
 //                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}
 //   {"op":"each",..}     the same, one by one     -> {"outputs":[{"sent","twin"}..]}
-//   {"op":"from_twin","port":0,"frame":hex}
+//   {"op":"from_twin","port":0,"frame":hex}, with "service":index,"backend":index a probe's
+//   {"op":"probing","probing":true}
 //   {"op":"advance","ms":1000}  {"op":"jump","ms":1000}
 //   {"op":"settle","turns":64}  {"op":"reclaim"}
 //   {"op":"counters"}    every verdict and worker counter that is not zero, and the sum rule
@@ -157,8 +158,8 @@ json::object output_of(const Output& output) {
   }
   json::array twin;
   for (const TwinFrame& frame : output.twin) {
-    twin.push_back(
-        json::array{frame.port, static_cast<int>(frame.twin_class), to_hex(frame.bytes)});
+    twin.push_back(json::array{frame.port, static_cast<uint32_t>(frame.twin_class) + frame.mark,
+                               to_hex(frame.bytes)});
   }
   return {{"sent", sent}, {"twin", twin}};
 }
@@ -177,8 +178,10 @@ class Session {
     if (op == "each") return each_frame(request);
     if (op == "from_twin") {
       const Frame frame{from_hex(text_of(request, "frame")), {}};
-      return output_of(rig_->inject_from_twin(port_of(request), frame, worker_of(request)));
+      return output_of(rig_->inject_from_twin(port_of(request), frame, worker_of(request),
+                                              probed_backend(request)));
     }
+    if (op == "probing") return set_probing(request);
     if (op == "advance") return output_of(rig_->advance_ms(number_of(request, "ms", 0)));
     if (op == "jump") return output_of(rig_->jump_ms(number_of(request, "ms", 0)));
     if (op == "settle") {
@@ -195,6 +198,19 @@ class Session {
   }
 
  private:
+  // 0 without one.
+  uint32_t probed_backend(const json::object& request) {
+    if (!request.contains("service")) return 0;
+    const config::Service& service = config_.services.at(number_of(request, "service", 0));
+    const config::Backend& backend = service.backends.at(number_of(request, "backend", 0));
+    return rig_->builder().backend_id(key_of(service), key_of(backend)).value_or(dataplane::none);
+  }
+
+  json::object set_probing(const json::object& request) {
+    rig_->set_probing(request.at("probing").as_bool());
+    return {};
+  }
+
   static uint16_t port_of(const json::object& request) {
     return static_cast<uint16_t>(number_of(request, "port", 0));
   }

@@ -161,9 +161,15 @@ class Rig:
                           segments=list(segments))
         return [decoded(output) for output in answer["outputs"]]
 
-    def from_twin(self, port, frame, worker=0):
-        answer = self.ask(op="from_twin", port=port, frame=bytes(frame).hex(), worker=worker)
+    def from_twin(self, port, frame, worker=0, probe=None):
+        """`probe`: indexes of a service and of its backend by way of which the frame is to go."""
+        more = {} if probe is None else {"service": probe[0], "backend": probe[1]}
+        answer = self.ask(op="from_twin", port=port, frame=bytes(frame).hex(), worker=worker, **more)
         return decoded(answer)["sent"]
+
+    def probing(self, on=True):
+        """Whether there are probes through the data path."""
+        self.ask(op="probing", probing=on)
 
     def advance(self, seconds):
         return decoded(self.ask(op="advance", ms=round(seconds * 1000)))
