@@ -151,6 +151,14 @@ std::vector<NamedCount> twin_counts(std::span<const dataplane::TwinCounters> twi
   return counts;
 }
 
+void add_probe_counts(const dataplane::ProbeCounters* probes, std::vector<NamedCount>& counts) {
+  if (probes == nullptr) return;
+  for (size_t i = 0; i < probes->size(); ++i) {
+    counts.push_back(
+        {fmt::format("probe_{}", dataplane::probe_count_table[i].name), (*probes)[i].load()});
+  }
+}
+
 }  // namespace
 
 void override_config(const DaemonOptions& options, config::Config& config) {
@@ -344,7 +352,10 @@ void Daemon::describe_surroundings() {
     return list;
   };
   surroundings.more_counts = [this] {
-    return workers_ ? twin_counts(workers_->twin_counters()) : std::vector<NamedCount>{};
+    if (!workers_) return std::vector<NamedCount>{};
+    std::vector<NamedCount> counts = twin_counts(workers_->twin_counters());
+    add_probe_counts(workers_->probe_counters(), counts);
+    return counts;
   };
   surroundings.now = [this] { return dataplane::moment_now(start_ns_).tick; };
   surroundings.cores = cores_;
