@@ -1,0 +1,100 @@
+#include "control/health/page_expression.h"
+
+#include <map>
+#include <mutex>
+#include <re2/re2.h>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+namespace headgate::control {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// For the expression and the states that come of it; beyond, RE2 is slower but needs no more.
+constexpr int64_t most_memory_bytes = 2 << 20;
+// In RE2's instructions. Its slow way takes a few nanoseconds for each of them and byte.
+constexpr int longest_program = 2000;
+// What the loop looks through by itself: well below a millisecond.
+constexpr size_t short_page_bytes = 16 << 10;
+
+RE2::Options options() {
+  RE2::Options options(RE2::Latin1);
+  options.set_log_errors(false);
+  options.set_max_mem(most_memory_bytes);
+  return options;
+}
+
+// Shared by the loop and a helper, one of which may have gone on without the other.
+struct Search {
+  std::shared_ptr<const PageExpression> expression;
+  std::string page;
+  asio::steady_timer over;
+  std::optional<bool> found;  // the loop's
+};
+
+}  // namespace
+
+PageExpression::PageExpression(const std::string& text)
+    : expression_(std::make_unique<RE2>(text, options())) {}
+
+PageExpression::~PageExpression() = default;
+
+std::expected<std::shared_ptr<const PageExpression>, Error> PageExpression::make(
+    const std::string& text) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<const PageExpression>> known;
+  const std::scoped_lock lock(mutex);
+  std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
+  if (const auto found = known.find(text); found != known.end()) {
+    if (auto expression = found->second.lock()) return expression;
+  }
+  auto expression = std::make_shared<const PageExpression>(text);
+  const RE2& compiled = *expression->expression_;
+  if (!compiled.ok()) {
+    return std::unexpected(
+        Error{fmt::format("regex {}: {} (RE2 has no references back to groups, and no looking "
+                          "ahead or behind)",
+                          text, compiled.error())});
+  }
+  if (compiled.ProgramSize() > longest_program) {
+    return std::unexpected(Error{fmt::format(
+        "regex {}: is too long: it takes {} steps, and {} are allowed; are there high counts?",
+        text, compiled.ProgramSize(), longest_program)});
+  }
+  known[text] = expression;
+  return expression;
+}
+
+bool PageExpression::is_in(std::string_view page) const {
+  return RE2::PartialMatch(re2::StringPiece(page.data(), page.size()), *expression_);
+}
+
+asio::awaitable<std::optional<bool>> search_page(std::shared_ptr<const PageExpression> expression,
+                                                 std::string page, asio::thread_pool* helpers,
+                                                 ProbeClock::time_point deadline) {
+  if (helpers == nullptr || page.size() <= short_page_bytes) co_return expression->is_in(page);
+  const asio::any_io_executor loop = co_await asio::this_coro::executor;
+  asio::steady_timer over(loop, deadline);
+  const auto search = std::make_shared<Search>(std::move(expression), std::move(page),
+                                               std::move(over), std::optional<bool>{});
+  asio::post(*helpers, [search, loop] {
+    const bool found = search->expression->is_in(search->page);
+    asio::post(loop, [search, found] {
+      search->found = found;
+      search->over.cancel();
+    });
+  });
+  boost::system::error_code ignored;
+  co_await search->over.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_return search->found;
+}
+
+}  // namespace headgate::control

@@ -1,0 +1,51 @@
+// A regular expression that is looked for in a page.
+//
+// By RE2, as pages are a stranger's: its time grows with the page's length and no faster, and it
+// needs no stack and a bounded memory. std::regex overflows the stack on a long page, and takes
+// for ever on some expressions. What RE2 lacks of ECMAScript is what makes that so: references back
+// to a group, and looking ahead and behind.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "control/error.h"
+#include "control/health/probers.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace headgate::control {
+
+class PageExpression {
+ public:
+  // The same one for all that give the same text. Pages are bytes here, whatever their encoding: a
+  // dot is one of them.
+  [[nodiscard]] static std::expected<std::shared_ptr<const PageExpression>, Error> make(
+      const std::string& text);
+
+  explicit PageExpression(const std::string& text);
+  ~PageExpression();
+  PageExpression(const PageExpression&) = delete;
+  PageExpression& operator=(const PageExpression&) = delete;
+
+  [[nodiscard]] bool is_in(std::string_view page) const;
+
+ private:
+  std::unique_ptr<re2::RE2> expression_;
+};
+
+// Looks for it on one of `helpers`' threads when the page is long, and there are any. Empty: it was
+// not found out before the deadline.
+[[nodiscard]] boost::asio::awaitable<std::optional<bool>> search_page(
+    std::shared_ptr<const PageExpression> expression, std::string page,
+    boost::asio::thread_pool* helpers, ProbeClock::time_point deadline);
+
+}  // namespace headgate::control
