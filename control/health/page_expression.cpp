@@ -20,10 +20,11 @@ namespace {
 
 // For the expression and the states that come of it; beyond, RE2 is slower but needs no more.
 constexpr int64_t most_memory_bytes = 2 << 20;
-// In RE2's instructions. Its slow way takes a few nanoseconds for each of them and byte.
-constexpr int longest_program = 2000;
-// What the loop looks through by itself: well below a millisecond.
-constexpr size_t short_page_bytes = 16 << 10;
+// In RE2's instructions.
+constexpr int longest_program = 1000;
+// RE2 takes ten nanoseconds for each instruction and byte where its fast way needs too much memory,
+// and one for a byte otherwise.
+constexpr size_t quick_steps = 200'000;
 
 RE2::Options options() {
   RE2::Options options(RE2::Latin1);
@@ -31,14 +32,6 @@ RE2::Options options() {
   options.set_max_mem(most_memory_bytes);
   return options;
 }
-
-// Shared by the loop and a helper, one of which may have gone on without the other.
-struct Search {
-  std::shared_ptr<const PageExpression> expression;
-  std::string page;
-  asio::steady_timer over;
-  std::optional<bool> found;  // the loop's
-};
 
 }  // namespace
 
@@ -77,24 +70,40 @@ bool PageExpression::is_in(std::string_view page) const {
   return RE2::PartialMatch(re2::StringPiece(page.data(), page.size()), *expression_);
 }
 
-asio::awaitable<std::optional<bool>> search_page(std::shared_ptr<const PageExpression> expression,
-                                                 std::string page, asio::thread_pool* helpers,
-                                                 ProbeClock::time_point deadline) {
-  if (helpers == nullptr || page.size() <= short_page_bytes) co_return expression->is_in(page);
+bool PageExpression::is_slow_for(size_t page_bytes) const {
+  return page_bytes * static_cast<size_t>(expression_->ProgramSize()) > quick_steps;
+}
+
+// The loop's and a helper's, one of which may have gone on without the other.
+struct PageSearch::Shared {
+  std::shared_ptr<const PageExpression> expression;
+  std::string page;
+  asio::steady_timer over;
+  std::optional<bool> found;  // the loop's
+};
+
+asio::awaitable<std::optional<bool>> PageSearch::find_in(std::string page,
+                                                         ProbeClock::time_point deadline) {
+  if (helpers_ == nullptr || !expression_->is_slow_for(page.size())) {
+    co_return expression_->is_in(page);
+  }
+  if (!running_.expired()) co_return std::nullopt;
   const asio::any_io_executor loop = co_await asio::this_coro::executor;
   asio::steady_timer over(loop, deadline);
-  const auto search = std::make_shared<Search>(std::move(expression), std::move(page),
-                                               std::move(over), std::optional<bool>{});
-  asio::post(*helpers, [search, loop] {
-    const bool found = search->expression->is_in(search->page);
-    asio::post(loop, [search, found] {
-      search->found = found;
-      search->over.cancel();
+  const auto shared = std::make_shared<Shared>(expression_, std::move(page), std::move(over),
+                                               std::optional<bool>{});
+  running_ = shared;
+  asio::post(*helpers_, [shared, loop]() mutable {
+    const bool found = shared->expression->is_in(shared->page);
+    // The timer has to be destroyed on the loop.
+    asio::post(loop, [shared = std::move(shared), found] {
+      shared->found = found;
+      shared->over.cancel();
     });
   });
   boost::system::error_code ignored;
-  co_await search->over.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  co_return search->found;
+  co_await shared->over.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_return shared->found;
 }
 
 }  // namespace headgate::control

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -37,15 +38,32 @@ class PageExpression {
   PageExpression& operator=(const PageExpression&) = delete;
 
   [[nodiscard]] bool is_in(std::string_view page) const;
+  // Whether that may take longer than a loop has, at its worst.
+  [[nodiscard]] bool is_slow_for(size_t page_bytes) const;
 
  private:
   std::unique_ptr<re2::RE2> expression_;
 };
 
-// Looks for it on one of `helpers`' threads when the page is long, and there are any. Empty: it was
-// not found out before the deadline.
-[[nodiscard]] boost::asio::awaitable<std::optional<bool>> search_page(
-    std::shared_ptr<const PageExpression> expression, std::string page,
-    boost::asio::thread_pool* helpers, ProbeClock::time_point deadline);
+// Looks for one in a page after the other: on a thread of `helpers` where it may take long, and
+// there are any. The loop's.
+class PageSearch {
+ public:
+  PageSearch() = default;
+  PageSearch(std::shared_ptr<const PageExpression> expression, boost::asio::thread_pool* helpers)
+      : expression_(std::move(expression)), helpers_(helpers) {}
+
+  [[nodiscard]] bool is_wanted() const { return expression_ != nullptr; }
+  // Empty: it was not found out before the deadline, or the search before this one still runs.
+  [[nodiscard]] boost::asio::awaitable<std::optional<bool>> find_in(
+      std::string page, ProbeClock::time_point deadline);
+
+ private:
+  struct Shared;
+
+  std::shared_ptr<const PageExpression> expression_;
+  boost::asio::thread_pool* helpers_ = nullptr;
+  std::weak_ptr<Shared> running_;
+};
 
 }  // namespace headgate::control

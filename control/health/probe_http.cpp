@@ -27,7 +27,7 @@ struct Page {
   std::vector<config::StatusRange> status;
   HttpAnswer::Wanted wanted;
   std::string digest;
-  std::shared_ptr<const PageExpression> expression;
+  PageSearch search;
   bool absent = false;
 
   [[nodiscard]] bool allows(unsigned code) const {
@@ -101,17 +101,16 @@ class AnswerReader {
 class HttpProber : public Prober {
  public:
   HttpProber(const config::Check& check, const ProbeTarget& target, std::vector<Page> pages,
-             TlsContext tls, asio::thread_pool* helpers)
+             TlsContext tls)
       : endpoint_(check, target),
         timeout_(check.timeout_ms),
         pages_(std::move(pages)),
-        tls_(std::move(tls)),
-        helpers_(helpers) {}
+        tls_(std::move(tls)) {}
 
   asio::awaitable<ProbeOutcome> run() override {
     const AttemptTime time = AttemptTime::from_now(timeout_);
     ProbeOutcome outcome;
-    for (const Page& page : pages_) {
+    for (Page& page : pages_) {
       outcome = co_await ask(page, time);
       if (!outcome.up) break;
     }
@@ -119,7 +118,7 @@ class HttpProber : public Prober {
   }
 
  private:
-  asio::awaitable<ProbeOutcome> ask(const Page& page, const AttemptTime& time) {
+  asio::awaitable<ProbeOutcome> ask(Page& page, const AttemptTime& time) {
     const asio::any_io_executor loop = co_await asio::this_coro::executor;
     TcpStream plain(loop, endpoint_, time);
     if (auto problem = co_await plain.connect()) co_return std::move(*problem);
@@ -129,8 +128,7 @@ class HttpProber : public Prober {
     co_return co_await talk(secret, page, time);
   }
 
-  asio::awaitable<ProbeOutcome> talk(ByteStream& stream, const Page& page,
-                                     const AttemptTime& time) {
+  asio::awaitable<ProbeOutcome> talk(ByteStream& stream, Page& page, const AttemptTime& time) {
     if (auto problem = co_await stream.write(page.request)) co_return std::move(*problem);
     HttpAnswer answer(page.wanted);
     AnswerReader reader(stream, answer, page.path);
@@ -141,9 +139,9 @@ class HttpProber : public Prober {
     }
     if (auto problem = co_await reader.read_all()) co_return std::move(*problem);
     if (auto problem = check_digest(answer, page)) co_return std::move(*problem);
-    if (page.expression) {
+    if (page.search.is_wanted()) {
       std::string text = answer.take_text();
-      const auto found = co_await search_page(page.expression, std::move(text), helpers_, time.end);
+      const auto found = co_await page.search.find_in(std::move(text), time.end);
       if (auto problem = judge_search(found, page)) co_return std::move(*problem);
     }
     co_return probe_up(fmt::format("status {}", answer.status()));
@@ -174,7 +172,6 @@ class HttpProber : public Prober {
   std::chrono::milliseconds timeout_;
   std::vector<Page> pages_;
   TlsContext tls_;
-  asio::thread_pool* helpers_;
 };
 
 // ---- making it ready
@@ -201,7 +198,8 @@ bool is_one_word(const std::string& text) {
   });
 }
 
-std::optional<Error> add_wishes(const config::CheckUrl& url, Page& page) {
+std::optional<Error> add_wishes(const config::CheckUrl& url, asio::thread_pool* helpers,
+                                Page& page) {
   if (url.digest) {
     constexpr size_t md5_digits = 32;
     page.digest = *url.digest;
@@ -213,7 +211,7 @@ std::optional<Error> add_wishes(const config::CheckUrl& url, Page& page) {
   if (url.regex) {
     const auto expression = PageExpression::make(*url.regex);
     if (!expression) return expression.error();
-    page.expression = *expression;
+    page.search = PageSearch(*expression, helpers);
     page.wanted.text = true;
     page.absent = url.regex_absent;
   }
@@ -225,7 +223,8 @@ std::optional<Error> add_wishes(const config::CheckUrl& url, Page& page) {
 }
 
 std::expected<Page, Error> make_page(const config::CheckHttp& http, const config::CheckUrl& url,
-                                     const std::string& host_of_target) {
+                                     const std::string& host_of_target,
+                                     asio::thread_pool* helpers) {
   const std::string host = url.host ? *url.host : http.host.value_or(host_of_target);
   if (!is_one_word(url.path) || !is_one_word(host)) {
     return std::unexpected(Error{fmt::format(
@@ -240,7 +239,7 @@ std::expected<Page, Error> make_page(const config::CheckHttp& http, const config
       "close\r\n\r\n",
       url.path, is_1_1 ? 1 : 0, host);
   page.server_name = without_port(http.server_name.value_or(host));
-  if (auto problem = add_wishes(url, page)) return std::unexpected(std::move(*problem));
+  if (auto problem = add_wishes(url, helpers, page)) return std::unexpected(std::move(*problem));
   return page;
 }
 
@@ -254,7 +253,7 @@ MadeProber make_http_prober(const config::Check& check, const ProbeTarget& targe
   if (urls.empty()) urls.emplace_back();
   std::vector<Page> pages;
   for (const config::CheckUrl& url : urls) {
-    auto page = make_page(http, url, default_host(target, tls));
+    auto page = make_page(http, url, default_host(target, tls), helpers);
     if (!page) return std::unexpected(page.error());
     pages.push_back(std::move(*page));
   }
@@ -264,7 +263,7 @@ MadeProber make_http_prober(const config::Check& check, const ProbeTarget& targe
     if (!made) return std::unexpected(made.error());
     context = std::move(*made);
   }
-  return std::make_unique<HttpProber>(check, target, std::move(pages), std::move(context), helpers);
+  return std::make_unique<HttpProber>(check, target, std::move(pages), std::move(context));
 }
 
 }  // namespace headgate::control

@@ -192,7 +192,7 @@ TEST_F(HttpProbe, IsNotUpsetByAnExpressionThatIsHardOnALongPage) {
     (void)peer.receive_until("\r\n\r\n");
     peer.send(page(body));
   });
-  for (const char* const hard : {"(x+x+)+y", "(x|xx)*y", "(.*)*y"}) {
+  for (const char* const hard : {"(x+x+)+y", "(x|xx)*y", "(.*)*y", "x(.|x){50}y"}) {
     for (boost::asio::thread_pool* const pool :
          {&helpers, static_cast<decltype(&helpers)>(nullptr)}) {
       const auto prober = prober_for(asking({with_regex(hard)}), target(server.port()), pool);
@@ -213,7 +213,12 @@ TEST_F(HttpProbe, EndsInTimeThoughTheSearchDoesNot) {
   });
   const auto prober = prober_for(asking({with_regex("y")}, 1000), target(server.port()), &helpers);
   EXPECT_EQ(attempt(*prober).reason, "the page / was not searched within 1 s");
+  EXPECT_EQ(attempt(*prober).reason, "the page / was not searched within 1 s")
+      << "and no second search waits behind the first";
   release.set_value();
+  EXPECT_TRUE(run_until([&] {
+    return attempt(*prober).reason == "the page / lacks what has to be in it";
+  })) << "when that is over, there is another";
   helpers.join();
 }
 
