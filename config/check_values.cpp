@@ -1,5 +1,8 @@
 // The ranges of all values, from the schema, for configurations that did not come from a file.
+#include <concepts>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "config/report.h"
 #include "config/schema.h"
@@ -9,7 +12,7 @@ namespace {
 
 class ValueChecker {
  public:
-  explicit ValueChecker(Report& report) : report_(report) {}
+  ValueChecker(Report& report, const Config* running) : report_(report), running_(running) {}
 
   template <Section T>
   void section(const T& value) {
@@ -28,7 +31,9 @@ class ValueChecker {
  private:
   template <typename T>
   void field(const T& value) {
-    if constexpr (is_list<T>) {
+    if constexpr (std::same_as<T, std::vector<Service>>) {
+      services(value);
+    } else if constexpr (is_list<T>) {
       elements(value, [&](const auto& element) { section(element); });
     } else if constexpr (is_optional<T>) {
       if (value) section(*value);
@@ -60,14 +65,32 @@ class ValueChecker {
     }
   }
 
+  // Most of them are the same, in the same order, when one is edited, added or deleted.
+  void services(const std::vector<Service>& list) {
+    const std::span<const Service> known = running_ == nullptr
+                                               ? std::span<const Service>{}
+                                               : std::span<const Service>(running_->services);
+    size_t at = 0;
+    elements(list, [&](const Service& service) {
+      for (const size_t next : {at, at + 1}) {
+        if (next >= known.size() || known[next] != service) continue;
+        at = next + 1;
+        return;
+      }
+      section(service);
+      if (at < known.size() && key_of(known[at]) == key_of(service)) ++at;
+    });
+  }
+
   Report& report_;
+  const Config* running_;
   std::string path_;
 };
 
 }  // namespace
 
-void check_values(const Config& config, Report& report) {
-  ValueChecker(report).section(config);
+void check_values(const Config& config, Report& report, const Config* running) {
+  ValueChecker(report, running).section(config);
 }
 
 }  // namespace headgate::config

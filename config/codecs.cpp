@@ -56,17 +56,22 @@ std::string not_a_host(const IpAddress& address) {
     return fmt::format("{} is {}, not the address of a host", net::to_string(address), what);
   };
   if (address.family == net::Family::none) return "is missing";
+  // Parsed once: each of tens of thousands of backends comes by here on every change.
+  static const IpAddress broadcast = *net::parse_ip("255.255.255.255");
+  static const IpAddress unspecified = *net::parse_ip("::");
+  static const IpAddress loopback = *net::parse_ip("::1");
+  static const Prefix mapped{*net::parse_ip("::ffff:0:0"), 96};
   if (address.is_v4()) {
     if (b[0] == 0) return is("in 0.0.0.0/8");
     if (b[0] == 127) return is("a loopback address");
     if ((b[0] & 0xf0) == 0xe0) return is("a multicast address");
-    if (address == *net::parse_ip("255.255.255.255")) return is("the broadcast address");
+    if (address == broadcast) return is("the broadcast address");
     return {};
   }
-  if (address == *net::parse_ip("::")) return is("the unspecified address");
-  if (address == *net::parse_ip("::1")) return is("the loopback address");
+  if (address == unspecified) return is("the unspecified address");
+  if (address == loopback) return is("the loopback address");
   if (b[0] == 0xff) return is("a multicast address");
-  if (Prefix{*net::parse_ip("::ffff:0:0"), 96}.contains(address)) {
+  if (mapped.contains(address)) {
     const std::string text = net::to_string(address);
     return fmt::format("{} is an IPv4 address written as IPv6: write {}", text,
                        text.substr(text.rfind(':') + 1));
@@ -149,6 +154,10 @@ std::string socket_rule(std::string_view text) {
                        max_socket_path);
   }
   return path_rule(text);
+}
+
+std::string audit_log_rule(std::string_view text) {
+  return text == "auto" || text == "none" ? std::string{} : path_rule(text);
 }
 
 bool is_hex(std::string_view text) {
@@ -239,6 +248,28 @@ Parsed<bool> Switch::parse_switch(std::string_view text) {
   return refuse(fmt::format("{} is neither on nor off", in_quotes(text)));
 }
 
+std::string text_rule(std::string_view text, size_t longest) {
+  if (text.empty()) return "is empty";
+  if (text.size() > longest) {
+    return fmt::format("has {} characters, {} are allowed", text.size(), longest);
+  }
+  for (const char c : text) {
+    if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) return "holds a control character";
+  }
+  if (text == "none" || text == "auto") {
+    return fmt::format("{} has a meaning of its own in this file", in_quotes(text));
+  }
+  return {};
+}
+
+bool is_host_name(std::string_view text) {
+  const auto allowed = [](unsigned char c) {
+    return c < 0x80 && (std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_');
+  };
+  return !text.empty() && std::ranges::all_of(text, allowed) && text.front() != '-' &&
+         text.front() != '.';
+}
+
 Text label_text() {
   return {"a name", label_rule};
 }
@@ -250,6 +281,9 @@ Text path_text() {
 }
 Text socket_text() {
   return {"the absolute path of a unix socket", socket_rule};
+}
+Text audit_log_text() {
+  return {"an absolute path, auto or none", audit_log_rule};
 }
 Text pci_text() {
   return {"a PCI address such as 0000:3b:00.0", pci_rule, pci_canonical};

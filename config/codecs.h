@@ -128,11 +128,18 @@ struct Text {
   [[nodiscard]] static std::string format(const std::string& value) { return as_yaml(value); }
 };
 
+// What holds for most texts: something printable of a bounded length, and not a word that stands
+// for its absence. Empty when it holds.
+[[nodiscard]] std::string text_rule(std::string_view text, size_t longest);
+// Letters, digits, '.', '-' and '_'; not that there is such a host.
+[[nodiscard]] bool is_host_name(std::string_view text);
+
 // The rules of texts: file and interface names, labels, devices.
 [[nodiscard]] Text label_text();             // names of services, backends, daemons: a-z 0-9 . _ -
 [[nodiscard]] Text interface_text();         // what the kernel takes as the name of an interface
 [[nodiscard]] Text path_text();              // an absolute path
 [[nodiscard]] Text socket_text();            // the same, short enough for a unix socket
+[[nodiscard]] Text audit_log_text();         // an absolute path, auto or none
 [[nodiscard]] Text pci_text();               // 0000:3b:00.0, or 3b:00.0 for domain 0000
 [[nodiscard]] Text device_arguments_text();  // DPDK's --vdev argument
 

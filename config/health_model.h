@@ -3,6 +3,7 @@
 // each.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct StatusRange {
   uint16_t last = 299;
 
   bool operator==(const StatusRange&) const = default;
+  auto operator<=>(const StatusRange&) const = default;
 };
 
 // One page that has to be right. A redirect is an answer like any other, and is not followed.
@@ -40,7 +42,7 @@ struct CheckUrl {
                                     // any
   std::optional<std::string>
       digest;                        // of the body, in hexadecimal: MD5 (32) or SHA-256 (64 digits)
-  std::optional<std::string> regex;  // to be found in the body; ECMAScript
+  std::optional<std::string> regex;  // to be found in the body; RE2
   bool regex_absent = false;         // the expression must not be found
 
   bool operator==(const CheckUrl&) const = default;
@@ -165,6 +167,11 @@ struct Health {
   std::optional<std::string> state_file;   // empty: RUN_DIR/health-state
   std::optional<std::string> notify_fifo;  // a pipe that gets a line for each change
   uint32_t scripts_at_once = 64;
+  // Where the addresses of checks through the data path come from; they never leave this machine.
+  // RFC 2544 keeps the first for benchmarks; the second is of RFC 4193.
+  net::Prefix probe_network_v4{net::Ipv4Address::from_host(0xc6120000), 15};  // 198.18.0.0/15
+  net::Prefix probe_network_v6{
+      net::Ipv6Address{{0xfd, 0x68, 0x65, 0x61, 0x6c, 0x74, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, 48};
 
   bool operator==(const Health&) const = default;
 };

@@ -76,6 +76,43 @@ inline constexpr uint32_t max_process_delay_ms = 3600U * 1000;
 inline constexpr uint32_t max_mail_timeout_s = 300;
 inline constexpr size_t max_mail_recipients = 64;
 
+// Health checks and the pools that they decide on.
+inline constexpr uint32_t min_check_interval_ms = 100;
+inline constexpr uint32_t max_check_interval_ms = 3600U * 1000;
+inline constexpr uint32_t min_check_timeout_ms = 10;
+inline constexpr uint32_t max_check_retries = 1000;
+inline constexpr uint32_t max_check_results = 65535;  // in a row
+inline constexpr size_t max_checks = 32;              // of one backend
+inline constexpr size_t max_check_urls = 64;          // of one check
+inline constexpr size_t max_status_ranges = 64;       // of one page
+inline constexpr uint32_t min_http_status = 100;      // RFC 9110 section 15: three digits
+inline constexpr uint32_t max_http_status = 599;
+inline constexpr size_t max_http_path = 2000;
+inline constexpr size_t max_regex = 1000;
+// RE2 looks a page through in time for any expression, but that time grows with both.
+inline constexpr int max_regex_steps = 1000;
+inline constexpr int64_t max_regex_memory_bytes = 2 << 20;
+inline constexpr size_t md5_digits = 32;
+inline constexpr size_t sha256_digits = 64;
+inline constexpr size_t max_dns_name = 253;  // RFC 1035 section 2.3.4, as text
+inline constexpr size_t max_dns_label = 63;
+inline constexpr uint32_t max_reply_bytes = 65535;
+inline constexpr size_t max_payload_bytes = 1232;  // a datagram that no path has to fragment
+inline constexpr uint32_t max_slow_start_s = 24U * 3600;
+inline constexpr uint32_t max_pool_priority = 65535;
+inline constexpr uint32_t max_quorum = 4'294'770'690;  // all backends of a service, all at most
+inline constexpr uint32_t max_passive_failures = 1'000'000;
+inline constexpr uint32_t max_scripts_at_once = 1024;
+
+// Keys of one section, in the reader's bookkeeping.
+inline constexpr size_t max_keys = 64;
+
+static_assert(max_quorum == uint64_t{max_weight} * max_backends_per_service);
+static_assert(max_payload_bytes == min_mtu - 40 - 8);  // headers of IPv6 and UDP
+static_assert(max_payload_bytes <= max_reply_bytes);
+static_assert(min_check_timeout_ms <= min_check_interval_ms);
+static_assert(min_check_interval_ms < max_check_interval_ms);
+static_assert(md5_digits == 2UL * 16 && sha256_digits == 2UL * 32);
 static_assert(max_advert_interval_ms == 0xfffU * 10);
 static_assert(max_v2_advert_interval_ms == 255U * 1000);
 static_assert(max_track_weight == 254 - 1);

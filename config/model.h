@@ -40,10 +40,16 @@ struct Daemon {
   std::string file_prefix = "headgate";  // DPDK's --file-prefix: one per daemon on a machine
   Idle idle = Idle::busy;
   LogLevel log_level = LogLevel::info;
+  std::string audit_log = "auto";  // an absolute path; auto: RUN_DIR/audit.log; none
 
   bool operator==(const Daemon&) const = default;
   [[nodiscard]] std::string socket_path() const {
     return socket ? *socket : run_dir + "/headgate.sock";
+  }
+  // Empty: there is none.
+  [[nodiscard]] std::string audit_log_path() const {
+    if (audit_log == "none") return {};
+    return audit_log == "auto" ? run_dir + "/audit.log" : audit_log;
   }
 };
 
@@ -164,7 +170,8 @@ struct Forwarding {
   // What comes from a backend's side and belongs to no connection: false drops and counts it, true
   // leaves it to the twin, whose kernel may route it.
   bool routing = false;
-  uint32_t maglev_table_size = 65537;  // prime
+  // Of scheduler mh, prime; empty: by the number of a service's backends, 100 slots for each.
+  std::optional<uint32_t> maglev_table_size;
   // Source addresses towards FULLNAT backends, of both families, for services without a set.
   std::vector<net::IpAddress> local_addresses;
 
@@ -198,10 +205,13 @@ struct Backend {
   uint32_t lower_threshold = 0;              // 0: three quarters of upper_threshold
   bool enabled = true;                       // false: as if not there, but keeps its place and id
   std::optional<uint32_t> drain_deadline_s;  // empty: the service's
-  uint16_t priority = 0;                     // of its pool: a higher one waits for those below
-  std::vector<Check> checks;                 // empty: the service's
-  std::optional<bool> inhibit_on_failure;    // empty: the service's
-  std::optional<BackendNotify> notify;       // empty: the service's
+  // Set by health (control/pool_view.h), never by a file: out of its service, and what becomes of
+  // its connections. `enabled` is false then as well.
+  std::optional<OnDown> down;
+  uint16_t priority = 0;                   // of its pool: a higher one waits for those below
+  std::vector<Check> checks;               // empty: the service's
+  std::optional<bool> inhibit_on_failure;  // empty: the service's
+  std::optional<BackendNotify> notify;     // empty: the service's
 
   bool operator==(const Backend&) const = default;
 };
@@ -292,8 +302,13 @@ struct BackendKey {
 [[nodiscard]] inline Mode mode_of(const Service& service, const Backend& backend) {
   return backend.mode.value_or(service.mode);
 }
-[[nodiscard]] inline uint32_t maglev_table_size_of(const Config& config, const Service& service) {
-  return service.maglev_table_size.value_or(config.forwarding.maglev_table_size);
+[[nodiscard]] inline Mode mode_of(const Service& service, const SorryServer& sorry) {
+  return sorry.mode.value_or(service.mode);
+}
+// Empty: by the number of its backends.
+[[nodiscard]] inline std::optional<uint32_t> maglev_table_size_of(const Forwarding& forwarding,
+                                                                  const Service& service) {
+  return service.maglev_table_size ? service.maglev_table_size : forwarding.maglev_table_size;
 }
 [[nodiscard]] inline const std::vector<net::IpAddress>& local_addresses_of(const Config& config,
                                                                            const Service& service) {

@@ -94,6 +94,34 @@ struct Names<ScriptStart> {
       {{ScriptStart::up, "up"}, {ScriptStart::down, "down"}}};
 };
 
+template <>
+struct Names<CheckType> {
+  static constexpr std::array<std::pair<CheckType, std::string_view>, 8> table{
+      {{CheckType::tcp, "tcp"},
+       {CheckType::http, "http"},
+       {CheckType::https, "https"},
+       {CheckType::udp, "udp"},
+       {CheckType::dns, "dns"},
+       {CheckType::smtp, "smtp"},
+       {CheckType::ping, "ping"},
+       {CheckType::script, "script"}}};
+};
+template <>
+struct Names<CheckStart> {
+  static constexpr std::array<std::pair<CheckStart, std::string_view>, 2> table{
+      {{CheckStart::up, "up"}, {CheckStart::down, "down"}}};
+};
+template <>
+struct Names<OnDown> {
+  static constexpr std::array<std::pair<OnDown, std::string_view>, 3> table{
+      {{OnDown::keep, "keep"}, {OnDown::reset, "reset"}, {OnDown::reschedule, "reschedule"}}};
+};
+template <>
+struct Names<HttpVersion> {
+  static constexpr std::array<std::pair<HttpVersion, std::string_view>, 2> table{
+      {{HttpVersion::http_1_0, "1.0"}, {HttpVersion::http_1_1, "1.1"}}};
+};
+
 template <typename E>
 concept Named = requires { Names<E>::table; };
 

@@ -31,29 +31,32 @@ void make_prime(uint32_t& size, const std::string& path, Report& report) {
   }
 }
 
-void normalize_port(const Service& service, Backend& backend, const std::string& service_path,
-                    size_t index, Report& report) {
+// `where` names the backend or sorry server below the service; its text is made when it is needed.
+template <typename Where>
+void normalize_port(const Service& service, Mode mode, uint16_t& port,
+                    const std::string& service_path, const Where& where, Report& report) {
   // DR and IPIP hand the packet over as the client sent it; IPVS forces the port just the same.
-  const Mode mode = mode_of(service, backend);
   const bool keeps_port = mode == Mode::dr || mode == Mode::ipip;
   const uint16_t service_port = service.firewall_mark ? uint16_t{0} : service.port;
-  if (keeps_port && backend.port != 0 && backend.port != service_port) {
+  if (keeps_port && port != 0 && port != service_port) {
     const std::string own = service_path + ".port";
     report.warning(
-        fmt::format("{}.backends[{}].port", service_path, index),
+        fmt::format("{}.{}.port", service_path, where()),
         fmt::format("{} cannot be had in {} mode, which leaves the client's destination port as it "
                     "is: {} is used; nat and fullnat can change the port",
-                    backend.port, name_of(mode),
+                    port, name_of(mode),
                     service_port == 0 ? "that port" : std::to_string(service_port)),
         {own});
   }
-  if (keeps_port || backend.port == 0) backend.port = service_port;
+  if (keeps_port || port == 0) port = service_port;
 }
 
 }  // namespace
 
 void normalize(Config& config, Report& report) {
-  make_prime(config.forwarding.maglev_table_size, "forwarding.maglev_table_size", report);
+  if (auto& size = config.forwarding.maglev_table_size) {
+    make_prime(*size, "forwarding.maglev_table_size", report);
+  }
   for (Port& port : config.ports) {
     if (!port.twin.enabled)
       port.twin = Twin{.enabled = false, .name = {}, .addresses = {}, .routes = {}, .mtu = {}};
@@ -70,7 +73,16 @@ void normalize(Config& config, Report& report) {
       make_prime(*service.maglev_table_size, path + ".maglev_table_size", report);
     }
     for (size_t j = 0; j < service.backends.size(); ++j) {
-      normalize_port(service, service.backends[j], path, j, report);
+      Backend& backend = service.backends[j];
+      normalize_port(
+          service, mode_of(service, backend), backend.port, path,
+          [j] { return fmt::format("backends[{}]", j); }, report);
+    }
+    if (service.sorry_server) {
+      SorryServer& sorry = *service.sorry_server;
+      normalize_port(
+          service, mode_of(service, sorry), sorry.port, path,
+          [] { return std::string("sorry_server"); }, report);
     }
   }
 }

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "config/foreign_keys.h"
 #include "config/report.h"
 #include "config/schema.h"
 #include "config/text.h"
@@ -24,51 +25,6 @@ namespace headgate::config {
 namespace {
 
 using Kind = YamlNode::Kind;
-
-constexpr size_t max_keys = 32;  // in one section
-
-// What people who know LVS and keepalived write, and what it is called here.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 39> foreign_keys{{
-    {"virtual_server", "services"},
-    {"virtual_servers", "services"},
-    {"real_server", "backends"},
-    {"real_servers", "backends"},
-    {"servers", "backends"},
-    {"lb_algo", "scheduler"},
-    {"lvs_sched", "scheduler"},
-    {"algorithm", "scheduler"},
-    {"lb_kind", "mode"},
-    {"lvs_method", "mode"},
-    {"method", "mode"},
-    {"vip", "address"},
-    {"ip", "address"},
-    {"fwmark", "firewall_mark"},
-    {"uthreshold", "upper_threshold"},
-    {"lthreshold", "lower_threshold"},
-    {"persistence_timeout", "persistence"},
-    {"persistent", "persistence"},
-    {"laddrs", "local_addresses"},
-    {"vrrp_instance", "instances"},
-    {"vrrp_instances", "instances"},
-    {"vrrp_sync_group", "sync_groups"},
-    {"vrrp_script", "scripts"},
-    {"vrrp_track_process", "processes"},
-    {"virtual_ipaddress", "addresses"},
-    {"virtual_ipaddress_excluded", "excluded_addresses"},
-    {"advert_int", "advert_interval_ms"},
-    {"auth_pass", "auth_password"},
-    {"nopreempt", "preempt"},
-    {"unicast_src_ip", "source"},
-    {"mcast_src_ip", "source"},
-    {"unicast_peer", "unicast_peers"},
-    {"use_vmac", "virtual_mac"},
-    {"no_accept", "accept"},
-    {"track_script", "scripts"},
-    {"track_process", "processes"},
-    {"track_file", "files"},
-    {"init_fail", "start"},
-    {"group", "instances"},
-}};
 
 template <Section T>
 std::vector<std::string_view> key_names() {
@@ -265,11 +221,7 @@ class Reader {
       return {};
     }
     std::string_view near = nearest(key.text, known);
-    const auto foreign = std::ranges::find(foreign_keys, key.text,
-                                           &std::pair<std::string_view, std::string_view>::first);
-    if (foreign != foreign_keys.end() && std::ranges::count(known, foreign->second) > 0) {
-      near = foreign->second;
-    }
+    if (const auto word = foreign_key(key.text, known); !word.empty()) near = word;
     fail(key, near.empty() ? fmt::format("unknown key; the keys here are {}", join(known, "and"))
                            : fmt::format("unknown key; did you mean {}?", near));
     return near;

@@ -70,10 +70,11 @@ class Report {
 
 // The parts of normalize() and validate(); a file's values are in range once they are read.
 void normalize(Config& config, Report& report);
-void check_values(const Config& config, Report& report);
+void check_values(const Config& config, Report& report, const Config* running = nullptr);
 void check_relations(const Config& config, Report& report);
 void check_ports(const Config& config, Report& report);
 void check_services(const Config& config, Report& report);
 void check_vrrp(const Config& config, Report& report);
+void check_health(const Config& config, Report& report);
 
 }  // namespace headgate::config

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "config/codecs.h"
+#include "config/health_schema.h"
 #include "config/limits.h"
 #include "config/model.h"
 #include "config/schema_base.h"
@@ -33,6 +34,7 @@ struct Schema<Daemon> {
     f(Key{"file_prefix", {}, Takes::restart}, &Daemon::file_prefix, label_text());
     f(Key{"idle", {}, Takes::restart}, &Daemon::idle, Word<Idle>{});
     f(Key{"log_level"}, &Daemon::log_level, Word<LogLevel>{});
+    f(Key{"audit_log"}, &Daemon::audit_log, audit_log_text());
   }
 };
 
@@ -153,7 +155,7 @@ template <>
 struct Schema<Forwarding> {
   static void fields(auto&& f) {
     f(Key{"routing"}, &Forwarding::routing, Switch{});
-    f(Key{"maglev_table_size"}, &Forwarding::maglev_table_size, maglev_size);
+    f(Key{"maglev_table_size", "auto"}, &Forwarding::maglev_table_size, maglev_size);
     f(Key{"local_addresses"}, &Forwarding::local_addresses, AddressRanges{});
   }
 };
@@ -164,6 +166,15 @@ struct Schema<Persistence> {
     f(Key{"timeout_s"}, &Persistence::timeout_s, timeout);
     f(Key{"netmask", "none"}, &Persistence::netmask, Netmask{});
     f(Key{"leave_quiescent"}, &Persistence::leave_quiescent, Switch{});
+  }
+};
+
+template <>
+struct Schema<SorryServer> {
+  static void fields(auto&& f) {
+    f(Key{"address"}, &SorryServer::address, Address{});
+    f(Key{"port"}, &SorryServer::port, Number{0, UINT16_MAX});
+    f(Key{"mode", "auto"}, &SorryServer::mode, Word<Mode>{});
   }
 };
 
@@ -179,6 +190,10 @@ struct Schema<Backend> {
     f(Key{"lower_threshold"}, &Backend::lower_threshold, Number{});
     f(Key{"enabled"}, &Backend::enabled, Switch{});
     f(Key{"drain_deadline_s", "auto"}, &Backend::drain_deadline_s, Number{0, max_timeout_s});
+    f(Key{"priority"}, &Backend::priority, Number{0, max_pool_priority});
+    f(Key{"checks"}, &Backend::checks);
+    f(Key{"inhibit_on_failure", "auto"}, &Backend::inhibit_on_failure, Switch{});
+    f(Key{"notify", "auto"}, &Backend::notify);
   }
 };
 
@@ -203,6 +218,16 @@ struct Schema<Service> {
     f(Key{"drain_deadline_s", "none"}, &Service::drain_deadline_s, Number{0, max_timeout_s});
     f(Key{"newest_first"}, &Service::newest_first, Switch{});
     f(Key{"udp_counts_as_active"}, &Service::udp_counts_as_active, Switch{});
+    f(Key{"checks"}, &Service::checks);
+    f(Key{"inhibit_on_failure"}, &Service::inhibit_on_failure, Switch{});
+    f(Key{"on_down"}, &Service::on_down, Word<OnDown>{});
+    f(Key{"slow_start_s"}, &Service::slow_start_s, Number{0, max_slow_start_s});
+    f(Key{"panic_percent"}, &Service::panic_percent, Number{0, 100});
+    f(Key{"quorum"}, &Service::quorum, Number{1, max_quorum});
+    f(Key{"quorum_hysteresis"}, &Service::quorum_hysteresis, Number{0, max_quorum});
+    f(Key{"sorry_server", "none"}, &Service::sorry_server);
+    f(Key{"passive", "none"}, &Service::passive);
+    f(Key{"notify"}, &Service::notify);
     f(Key{"backends"}, &Service::backends);
   }
 };
@@ -220,6 +245,7 @@ struct Schema<Config> {
     f(Key{"forwarding"}, &Config::forwarding);
     f(Key{"services"}, &Config::services);
     f(Key{"vrrp"}, &Config::vrrp);
+    f(Key{"health"}, &Config::health);
   }
 };
 

@@ -1,5 +1,6 @@
 // What every list of keys is made of: a key, the schema that a section specialises, and the kinds
-// of member and codec that a walk over it tells apart. The lists are in schema.h and vrrp_schema.h.
+// of member and codec that a walk over it tells apart. The lists are in schema.h, health_schema.h
+// and vrrp_schema.h.
 #pragma once
 
 #include <cstdint>

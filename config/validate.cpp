@@ -58,16 +58,21 @@ void check_need_of_ports(const Config& config, Report& report) {
 
 void check_totals(const Config& config, Report& report) {
   size_t backends = 0;
-  for (const Service& service : config.services)
+  size_t sorry_servers = 0;
+  for (const Service& service : config.services) {
     backends += service.backends.size();
+    if (service.sorry_server) ++sorry_servers;
+  }
   if (config.services.size() > config.memory.max_services) {
     report.error("services", fmt::format("{} services, and memory.max_services allows {}: raise it",
                                          config.services.size(), config.memory.max_services));
   }
-  if (backends > config.memory.max_backends) {
-    report.error("services",
-                 fmt::format("{} backends in all, and memory.max_backends allows {}: raise it",
-                             backends, config.memory.max_backends));
+  if (backends + sorry_servers > config.memory.max_backends) {
+    report.error(
+        "services",
+        fmt::format("{} backends{} in all, and memory.max_backends allows {}: raise it",
+                    backends + sorry_servers, sorry_servers == 0 ? "" : " and sorry servers",
+                    config.memory.max_backends));
   }
 }
 
@@ -81,11 +86,12 @@ void check_relations(const Config& config, Report& report) {
   check_totals(config, report);
   check_services(config, report);
   check_vrrp(config, report);
+  check_health(config, report);
 }
 
-std::vector<Error> validate(const Config& config) {
+std::vector<Error> validate(const Config& config, const Config* running) {
   Report report;
-  check_values(config, report);
+  check_values(config, report, running);
   check_relations(config, report);
   return report.take();
 }

@@ -132,7 +132,9 @@ class ServiceChecker {
   }
 
   void check_maglev() {
-    const uint32_t slots = maglev_table_size_of(config_, service_);
+    const auto size = maglev_table_size_of(config_.forwarding, service_);
+    if (!size) return;
+    const uint32_t slots = *size;
     const size_t backends = service_.backends.size();
     if (slots >= backends * good_maglev_slots_per_backend) return;
     const std::string path =
@@ -153,9 +155,11 @@ class ServiceChecker {
   }
 
   void check_backends() {
-    if (service_.backends.size() > max_backends_per_service) {
+    const size_t count = service_.backends.size() + (service_.sorry_server ? 1 : 0);
+    if (count > max_backends_per_service) {
       report_.error(path_ + ".backends",
-                    fmt::format("{} backends, and a service can have {}", service_.backends.size(),
+                    fmt::format("{} backends{}, and a service can have {}", count,
+                                service_.sorry_server ? " with the sorry server" : "",
                                 max_backends_per_service));
     }
     find_duplicates();
@@ -238,6 +242,9 @@ class ServiceChecker {
   void check_local_addresses() {
     check_local_set(service_.local_addresses, path_ + ".local_addresses", host_, report_);
     const auto& set = local_addresses_of(config_, service_);
+    if (service_.sorry_server && mode_of(service_, *service_.sorry_server) == Mode::fullnat) {
+      uses_fullnat_ = true;
+    }
     if (!uses_fullnat_) {
       if (!service_.local_addresses.empty()) {
         report_.warning(path_ + ".local_addresses", "has no effect: no backend is in fullnat mode",

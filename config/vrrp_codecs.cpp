@@ -11,22 +11,6 @@ std::unexpected<std::string> refuse(std::string message) {
   return std::unexpected(std::move(message));
 }
 
-// What holds for every text here: something printable of a bounded length, and not a word that
-// stands for its absence.
-std::string text_rule(std::string_view text, size_t longest) {
-  if (text.empty()) return "is empty";
-  if (text.size() > longest) {
-    return fmt::format("has {} characters, {} are allowed", text.size(), longest);
-  }
-  for (const char c : text) {
-    if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) return "holds a control character";
-  }
-  if (text == "none" || text == "auto") {
-    return fmt::format("{} has a meaning of its own in this file", in_quotes(text));
-  }
-  return {};
-}
-
 bool has_space(std::string_view text) {
   return text.contains(' ');
 }
@@ -53,14 +37,6 @@ std::string user_rule(std::string_view text) {
 
 bool is_port(std::string_view text) {
   return parse_number(text, 1, UINT16_MAX).has_value();
-}
-
-bool is_host_name(std::string_view text) {
-  const auto allowed = [](unsigned char c) {
-    return c < 0x80 && (std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_');
-  };
-  return !text.empty() && std::ranges::all_of(text, allowed) && text.front() != '-' &&
-         text.front() != '.';
 }
 
 std::string host_port_rule(std::string_view text) {

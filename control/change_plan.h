@@ -52,9 +52,11 @@ struct ChangePlan {
 };
 
 // `known_warnings` are those of the running configuration: only new ones are reported. A bad edit
-// fails alone, the others hold.
+// fails alone, the others hold. `spare` is a configuration that nobody needs: its memory is used
+// for the wanted one.
 [[nodiscard]] ChangePlan plan_changes(std::shared_ptr<const config::Config> running,
                                       std::span<const Edit> edits,
-                                      const std::vector<std::string>& known_warnings);
+                                      const std::vector<std::string>& known_warnings,
+                                      std::shared_ptr<config::Config> spare = nullptr);
 
 }  // namespace headgate::control

@@ -1,5 +1,7 @@
 #include "control/changes.h"
 
+#include <algorithm>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -20,10 +22,13 @@ using boost::system::error_code;
 
 // One submitted edit, until it has its answer.
 struct Changes::Ticket {
-  Ticket(asio::io_context& loop, Edit its_edit)
-      : edit(std::move(its_edit)), answered(loop, asio::steady_timer::time_point::max()) {}
+  Ticket(asio::io_context& loop, Edit its_edit, bool is_alone)
+      : edit(std::move(its_edit)),
+        alone(is_alone),
+        answered(loop, asio::steady_timer::time_point::max()) {}
 
   Edit edit;
+  bool alone;
   asio::steady_timer answered;  // cancelled when `result` is there
   std::optional<std::expected<ChangeOutcome, Error>> result;
 
@@ -48,13 +53,31 @@ struct Changes::Handover {
   }
 };
 
+// Someone who reads what runs.
+struct Changes::Look {
+  Look(asio::io_context& loop, std::function<void(const State&)> its_work)
+      : work(std::move(its_work)), answered(loop, asio::steady_timer::time_point::max()) {}
+
+  std::function<void(const State&)> work;
+  asio::steady_timer answered;  // cancelled when `result` is there
+  std::optional<std::expected<void, Error>> result;
+
+  void finish(std::expected<void, Error> outcome) {
+    result = std::move(outcome);
+    answered.cancel();
+  }
+};
+
 // What goes into one snapshot.
 struct Changes::Batch {
   std::vector<std::shared_ptr<Ticket>> tickets;
   std::vector<Edit> edits;
   std::shared_ptr<const KernelState> kernel;
   KernelParts kernel_parts;
+  std::vector<config::ServiceKey> pools;  // that differ
   bool reclaim = false;
+  std::shared_ptr<config::Config> spare;
+  std::shared_ptr<const config::Config> before;
   ChangePlan plan;
   std::expected<PreparedSnapshot, Error> prepared = std::unexpected(Error{});
 };
@@ -90,14 +113,16 @@ Changes::~Changes() = default;
 std::expected<uint64_t, Error> Changes::publish_first(const config::Config& config,
                                                       std::vector<std::string> warnings,
                                                       const KernelState& kernel,
-                                                      Ownership ownership) {
+                                                      Ownership ownership, PoolViews pools) {
   if (auto set = state_.builder.set_ownership(std::move(ownership)); !set) return set;
-  auto running = std::make_shared<const config::Config>(config);
+  auto running = std::make_shared<config::Config>(config);
   kernel_ = std::make_shared<const KernelState>(kernel);
   SnapshotChange change;
   change.config = running.get();
   change.settings = true;
   change.all_services = true;
+  pools_ = std::move(pools);
+  change.pools = &pools_;
   change.kernel = kernel_.get();
   change.kernel_parts = {.links = true, .routes = true, .neighbours = true};
   change.now = state_.surroundings.now();
@@ -120,13 +145,18 @@ bool Changes::stop() {
   for (const auto& ticket : std::exchange(waiting_, {})) {
     ticket->finish(std::unexpected(Error{"the daemon stops; nothing was changed"}));
   }
+  for (const auto& look : std::exchange(looks_, {}))
+    look->finish(std::unexpected(Error{"the daemon stops"}));
   return under_way_ == 0;
 }
 
-asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit) {
+asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit, Submission how) {
   if (stopped_) co_return std::unexpected(Error{"the daemon stops; nothing was changed"});
+  if (std::string why = why_held(); !why.empty() && !how.passes_hold) {
+    co_return std::unexpected(Error{std::move(why)});
+  }
   ++under_way_;
-  const auto ticket = std::make_shared<Ticket>(loop_, std::move(edit));
+  const auto ticket = std::make_shared<Ticket>(loop_, std::move(edit), how.alone);
   waiting_.push_back(ticket);
   wake_.cancel();
   error_code ignored;
@@ -135,10 +165,39 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit) 
   }
   if (*ticket->result) {
     auto visible = co_await wait_visible((*ticket->result)->generation);
-    if (!visible) ticket->result.emplace(std::unexpected(visible.error()));
+    if (!visible) (*ticket->result)->late = visible.error().text;
   }
   --under_way_;
   co_return std::move(*ticket->result);
+}
+
+asio::awaitable<std::expected<void, Error>> Changes::look(
+    std::function<void(const State& state)> work) {
+  if (stopped_) co_return std::unexpected(Error{"the daemon stops"});
+  ++under_way_;
+  const auto look = std::make_shared<Look>(loop_, std::move(work));
+  looks_.push_back(look);
+  wake_.cancel();
+  error_code ignored;
+  while (!look->result) {
+    co_await look->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  --under_way_;
+  co_return *look->result;
+}
+
+asio::awaitable<void> Changes::look_around() {
+  const std::vector<std::shared_ptr<Look>> looks = std::exchange(looks_, {});
+  preparing_ = true;
+  auto work = [this, &looks] {
+    for (const auto& look : looks)
+      look->work(state_);
+    return true;
+  };
+  co_await offload(pool_, std::move(work));
+  preparing_ = false;
+  for (const auto& look : looks)
+    look->finish({});
 }
 
 asio::awaitable<std::expected<uint64_t, Error>> Changes::set_ownership(Ownership ownership) {
@@ -189,8 +248,40 @@ void Changes::kernel_changed(const KernelState& kernel, KernelParts parts) {
   wake_.cancel();
 }
 
+void Changes::pools_changed(const PoolViews& pools) {
+  for (const auto& [key, view] : pools)
+    waiting_pools_.insert_or_assign(key, view);
+  wake_.cancel();
+}
+
+std::vector<config::ServiceKey> Changes::take_pools() {
+  std::vector<config::ServiceKey> keys;
+  for (const auto& [key, view] : std::exchange(waiting_pools_, {})) {
+    keys.push_back(key);
+    if (view) {
+      pools_.insert_or_assign(key, view);
+    } else {
+      pools_.erase(key);
+    }
+  }
+  return keys;
+}
+
 bool Changes::anything_waits() const {
-  return !waiting_.empty() || kernel_parts_.any() || reclaim_;
+  return !waiting_.empty() || !looks_.empty() || kernel_parts_.any() || !waiting_pools_.empty() ||
+         reclaim_;
+}
+
+// Up to the next one that wants a snapshot of its own, or that one.
+std::vector<std::shared_ptr<Changes::Ticket>> Changes::next_tickets() {
+  const auto first_alone =
+      std::ranges::find_if(waiting_, [](const auto& ticket) { return ticket->alone; });
+  const auto end = first_alone == waiting_.begin() && first_alone != waiting_.end()
+                       ? std::next(first_alone)
+                       : first_alone;
+  std::vector<std::shared_ptr<Ticket>> tickets(waiting_.begin(), end);
+  waiting_.erase(waiting_.begin(), end);
+  return tickets;
 }
 
 asio::awaitable<void> Changes::run() {
@@ -202,12 +293,17 @@ asio::awaitable<void> Changes::run() {
       co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
       continue;
     }
+    if (!looks_.empty()) {
+      co_await look_around();
+      continue;
+    }
     const auto batch = std::make_shared<Batch>();
-    batch->tickets = std::exchange(waiting_, {});
+    batch->tickets = next_tickets();
     for (const auto& ticket : batch->tickets)
-      batch->edits.push_back(ticket->edit);
+      batch->edits.push_back(std::move(ticket->edit));
     batch->kernel = kernel_;
     batch->kernel_parts = std::exchange(kernel_parts_, {});
+    batch->pools = take_pools();
     batch->reclaim = std::exchange(reclaim_, false);
     co_await commit(batch);
   }
@@ -218,23 +314,30 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
   const auto running = state_.config;
   const dataplane::Tick now = state_.surroundings.now();
   preparing_ = true;
+  put_away();
+  if (!batch->edits.empty()) batch->spare = std::move(spare_);
   auto work = [this, batch, running, now] {
-    batch->plan = plan_changes(running, batch->edits, state_.config_warnings);
-    const SnapshotChange change =
+    batch->plan =
+        plan_changes(running, batch->edits, state_.config_warnings, std::move(batch->spare));
+    SnapshotChange change =
         change_of(batch->plan, batch->kernel.get(), batch->kernel_parts, batch->reclaim, now);
+    change.pools = &pools_;
+    change.services.insert(change.services.end(), batch->pools.begin(), batch->pools.end());
     MaglevTables tables = state_.builder.maglev_tables(change);
     tables.fill_all();
     batch->prepared = state_.builder.prepare(change, std::move(tables));
+    batch->edits.clear();  // with the whole file that one may hold
     return true;
   };
   co_await offload(pool_, std::move(work));
   preparing_ = false;
   if (!batch->prepared) {
+    if (batch->plan.wanted != state_.config) retire(std::move(batch->plan.wanted));
     fail(*batch, batch->prepared.error());
-    if (!batch->kernel_parts.any()) co_return;
-    log_error("changes of the kernel's routes and neighbours wait: {}",
+    if (!batch->kernel_parts.any() && batch->pools.empty()) co_return;
+    log_error("changes of the kernel's routes and neighbours, and of health, wait: {}",
               batch->prepared.error().text);
-    kernel_parts_ |= batch->kernel_parts;
+    look_again(*batch);
     error_code ignored;
     tick_.expires_after(limits_.retry);
     co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -243,17 +346,46 @@ asio::awaitable<void> Changes::commit(std::shared_ptr<Batch> batch) {
   // Of some changes workers see nothing.
   const bool changed = !batch->prepared->empty() || batch->plan.wanted != state_.config;
   const uint64_t generation = state_.builder.commit(std::move(*batch->prepared));
-  state_.config = batch->plan.wanted;
+  batch->before = std::exchange(state_.config, batch->plan.wanted);
+  if (batch->before != state_.config) retire(batch->before);
   state_.config_warnings = batch->plan.warnings;
   answer(*batch, generation);
-  if (changed) committed_();
+  if (changed) committed_(batch->plan.scope);
+}
+
+// What nobody asks for again is not lost with a snapshot that could not be built.
+void Changes::look_again(const Batch& batch) {
+  kernel_parts_ |= batch.kernel_parts;
+  for (const config::ServiceKey& key : batch.pools) {
+    const auto view = pools_.find(key);
+    waiting_pools_.emplace(key, view == pools_.end() ? nullptr : view->second);
+  }
+}
+
+void Changes::retire(std::shared_ptr<const config::Config> config) {
+  retired_.push_back(std::move(config));
+}
+
+// What nobody else has any more goes where its destructor holds nothing up.
+void Changes::put_away() {
+  std::vector<std::shared_ptr<const config::Config>> still_used;
+  for (auto& config : retired_) {
+    if (config.use_count() > 1) {
+      still_used.push_back(std::move(config));
+    } else if (!spare_) {
+      spare_ = std::const_pointer_cast<config::Config>(std::move(config));
+    } else {
+      asio::post(pool_, [last = std::move(config)] {});
+    }
+  }
+  retired_ = std::move(still_used);
 }
 
 void Changes::answer(Batch& batch, uint64_t generation) {
   for (size_t i = 0; i < batch.tickets.size(); ++i) {
     auto& result = batch.plan.results[i];
     if (result) {
-      batch.tickets[i]->finish(ChangeOutcome{generation, std::move(*result)});
+      batch.tickets[i]->finish(ChangeOutcome{generation, std::move(*result), {}, batch.before});
     } else {
       batch.tickets[i]->finish(std::unexpected(result.error()));
     }
@@ -296,6 +428,7 @@ asio::awaitable<void> Changes::housekeeping() {
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     ++turn;
     state_.store.poll();
+    put_away();
     if (preparing_) continue;  // the ids are the builder's meanwhile
     constexpr uint32_t turns_per_second = 10;
     if (turn % turns_per_second != 0) continue;

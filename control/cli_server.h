@@ -13,20 +13,12 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <sys/types.h>
 
 #include "control/error.h"
+#include "control/peer.h"
 #include "control/protocol.h"
 
 namespace headgate::control {
-
-// Who asks, as the kernel knows it.
-struct Peer {
-  pid_t pid = 0;
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-[[nodiscard]] std::string to_string(const Peer& peer);  // "uid 0, process 42"
 
 // Sends one piece of a list, a JSON array as text; resumes when the client took it (or the socket's
 // buffer did). Throws boost::system::system_error when the client is gone or stuck, which ends the

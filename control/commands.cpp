@@ -1,6 +1,8 @@
 #include "control/commands.h"
 
 #include <algorithm>
+#include <array>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -28,10 +30,36 @@ Status wrong_usage(std::string message) {
   return {Code::usage, std::move(message), {}};
 }
 
+std::optional<Status> mistake_of_file(const Peer& peer, const std::optional<std::string>& file) {
+  // The daemon reads with its own rights, and a mistake shows what is in the file.
+  if (file && peer.uid != 0 && peer.uid != geteuid()) {
+    return refused("only root may name a file; without one the daemon reads its own again");
+  }
+  if (file && !file->starts_with('/')) return wrong_usage("file: must be an absolute path");
+  return std::nullopt;
+}
+
+boost::json::array first_lines(const std::vector<std::string>& lines, size_t most) {
+  boost::json::array array;
+  for (const std::string& line : lines) {
+    if (array.size() == most) {
+      array.emplace_back(fmt::format("... and {} more", lines.size() - most));
+      break;
+    }
+    array.emplace_back(line);
+  }
+  return array;
+}
+
 namespace {
 
+auto all_commands() {
+  return std::array{show_commands(),  change_commands(), vrrp_commands(), health_commands(),
+                    audit_commands(), plan_commands(),   apply_commands()};
+}
+
 const Command* find_command(std::string_view name) {
-  for (const auto& list : {show_commands(), change_commands(), vrrp_commands()}) {
+  for (const auto& list : all_commands()) {
     const auto found = std::ranges::find(list, name, &Command::name);
     if (found != list.end()) return &*found;
   }
@@ -40,7 +68,7 @@ const Command* find_command(std::string_view name) {
 
 Status unknown_command(std::string_view name) {
   std::vector<std::string_view> known;
-  for (const auto& list : {show_commands(), change_commands(), vrrp_commands()}) {
+  for (const auto& list : all_commands()) {
     for (const Command& command : list)
       known.push_back(command.name);
   }
@@ -49,14 +77,30 @@ Status unknown_command(std::string_view name) {
                                  near.empty() ? "" : fmt::format("; did you mean {}?", near)));
 }
 
+std::string outcome_of(const Status& status) {
+  if (status.code != Code::ok) return fmt::format("{}{}", audit_refused, status.message);
+  return status.message.empty() ? "done" : status.message;
+}
+
 }  // namespace
 
 asio::awaitable<Status> Commands::run(Peer peer, protocol::Request request, SendRows send) {
   const Command* command = find_command(request.command);
   if (command == nullptr) co_return unknown_command(request.command);
-  Call call{state_,         changes_, pool_, peer, Arguments(std::move(request.arguments)),
+  std::string told;
+  if (command->audited) told = command_text(request.command, request.arguments);
+  Call call{state_,         changes_, pool_,
+            pending_,       peer,     Arguments(std::move(request.arguments)),
             std::move(send)};
-  co_return co_await command->run(call);
+  Status status = co_await command->run(call);
+  if (command->audited) {
+    call.audit.source = AuditSource::cli;
+    call.audit.peer = peer;
+    call.audit.command = std::move(told);
+    if (call.audit.outcome.empty()) call.audit.outcome = outcome_of(status);
+    state_.audit.write(call.audit);
+  }
+  co_return status;
 }
 
 }  // namespace headgate::control

@@ -2,7 +2,6 @@
 // have it.
 #include <array>
 #include <string>
-#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -26,40 +25,27 @@ namespace json = boost::json;
 using protocol::Code;
 using protocol::Status;
 
-namespace {
-
-// A reply has a limit (protocol.h): of very many lines it holds the first ones.
-json::array texts(const std::vector<std::string>& lines) {
-  constexpr size_t most = 20000;
-  json::array array;
-  for (const std::string& line : lines) {
-    if (array.size() == most) {
-      array.emplace_back(fmt::format("... and {} more", lines.size() - most));
-      break;
-    }
-    array.emplace_back(line);
-  }
-  return array;
-}
-
-// What a change came to, as the client is told.
-Status status_of(const Peer& peer, std::string_view command,
+Status status_of(Call& call, std::string_view command,
                  const std::expected<ChangeOutcome, Error>& outcome) {
-  log_outcome(fmt::format("{} ({})", command, to_string(peer)), outcome);
+  log_outcome(fmt::format("{} ({})", command, to_string(call.peer)), outcome);
+  put_outcome(call.audit, outcome);
   if (!outcome) return refused(outcome.error().text);
+  constexpr size_t most_lines = 20000;
   Status status;
   const EditReport& report = outcome->report;
-  status.message = report.changes.empty() ? "nothing differs from what runs"
-                                          : fmt::format("done, generation {}", outcome->generation);
+  status.code = outcome->late.empty() ? Code::ok : Code::refused;
+  status.message = sentence_of(*outcome);
   status.result["generation"] = outcome->generation;
-  status.result["changes"] = texts(report.changes);
-  status.result["warnings"] = texts(report.warnings);
+  status.result["changes"] = first_lines(report.changes, most_lines);
+  status.result["warnings"] = first_lines(report.warnings, most_lines);
   return status;
 }
 
+namespace {
+
 asio::awaitable<Status> submit(Call& call, std::string_view command, Edit edit) {
   const auto outcome = co_await call.changes.submit(std::move(edit));
-  co_return status_of(call.peer, command, outcome);
+  co_return status_of(call, command, outcome);
 }
 
 asio::awaitable<Status> service_add(Call& call) {
@@ -192,13 +178,9 @@ asio::awaitable<Status> timeouts_set(Call& call) {
 asio::awaitable<Status> reload_command(Call& call) {
   const auto file = call.arguments.text_if("file");
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  // The daemon reads with its own rights, and a mistake shows what is in the file.
-  if (file && call.peer.uid != 0 && call.peer.uid != geteuid()) {
-    co_return refused("only root may name a file; without one the daemon reads its own again");
-  }
-  if (file && !file->starts_with('/')) co_return wrong_usage("file: must be an absolute path");
+  if (auto mistake = mistake_of_file(call.peer, file)) co_return std::move(*mistake);
   const auto outcome = co_await reload(call.state, call.changes, call.pool, file);
-  co_return status_of(call.peer, "reload", outcome);
+  co_return status_of(call, "reload", outcome);
 }
 
 void zero_counters(State& state, const dataplane::ServiceBlock& block) {
@@ -227,17 +209,17 @@ asio::awaitable<Status> zero(Call& call) {
 }
 
 constexpr std::array commands{
-    Command{"service add", service_add},
-    Command{"service edit", service_edit},
-    Command{"service delete", service_delete},
-    Command{"backend add", backend_add},
-    Command{"backend edit", backend_edit},
-    Command{"backend delete", backend_delete},
-    Command{"backend drain", backend_drain},
+    Command{"service add", service_add, true},
+    Command{"service edit", service_edit, true},
+    Command{"service delete", service_delete, true},
+    Command{"backend add", backend_add, true},
+    Command{"backend edit", backend_edit, true},
+    Command{"backend delete", backend_delete, true},
+    Command{"backend drain", backend_drain, true},
     Command{"timeouts", timeouts},
-    Command{"timeouts set", timeouts_set},
-    Command{"reload", reload_command},
-    Command{"zero", zero},
+    Command{"timeouts set", timeouts_set, true},
+    Command{"reload", reload_command, true},
+    Command{"zero", zero, true},
 };
 
 }  // namespace

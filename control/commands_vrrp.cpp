@@ -119,8 +119,8 @@ asio::awaitable<Status> vrrp_maintenance(Call& call) {
 
 constexpr std::array commands{
     Command{"show vrrp", show_vrrp},
-    Command{"vrrp failover", vrrp_failover},
-    Command{"vrrp maintenance", vrrp_maintenance},
+    Command{"vrrp failover", vrrp_failover, true},
+    Command{"vrrp maintenance", vrrp_maintenance, true},
 };
 
 }  // namespace

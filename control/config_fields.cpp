@@ -98,15 +98,24 @@ std::expected<void, Error> set_schema_field(T& section, std::string_view key,
                                             const json::value& value,
                                             std::span<const std::string_view> fixed) {
   std::vector<std::string_view> settings;
+  bool is_section = false;
   Parsed<void> result;
   config::Schema<T>::fields(
       [&]<typename M>(const config::Key& its, M T::* member, const auto&... codec) {
-        if constexpr (sizeof...(codec) == 1) {
-          if (std::ranges::find(fixed, its.name) != fixed.end()) return;
+        if (std::ranges::find(fixed, its.name) != fixed.end()) return;
+        if constexpr (sizeof...(codec) == 0) {
+          is_section = is_section || its.name == key;
+        } else {
           settings.push_back(its.name);
           if (its.name == key) result = assign(section.*member, value, codec...);
         }
       });
+  if (is_section) {
+    return std::unexpected(Error{fmt::format(
+        "{}: has settings of its own, which no command sets: write it into the configuration file, "
+        "then `headgate reload`",
+        key)});
+  }
   if (std::ranges::find(settings, key) == settings.end()) {
     const std::string_view near = config::nearest(key, settings);
     return std::unexpected(
@@ -180,6 +189,10 @@ std::expected<void, Error> set_field(config::Service& service, std::string_view 
   constexpr std::string_view prefix = "persistence_";
   constexpr std::array<std::string_view, 6> fixed{"address",       "port",   "protocol",
                                                   "firewall_mark", "family", "backends"};
+  if (key == "persistence") {
+    return std::unexpected(
+        Error{"persistence: is set as persistence_timeout_s and persistence_netmask"});
+  }
   if (!key.starts_with(prefix)) return set_schema_field(service, key, value, fixed);
   const std::string_view inner = key.substr(prefix.size());
   if (inner == "timeout_s" && value.is_null()) {

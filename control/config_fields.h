@@ -15,8 +15,8 @@ namespace headgate::control {
 
 // Puts `value` into the member that the file calls `key`. A number, a text as in the file, a switch
 // (true, false), a list of texts, or null for "as if not written" where a key may be left out. The
-// identity of a service or backend cannot be set; a service's persistence is
-// "persistence_timeout_s" and "persistence_netmask".
+// identity of a service or backend cannot be set, nor a section or a list of them, such as checks;
+// a service's persistence is "persistence_timeout_s" and "persistence_netmask".
 [[nodiscard]] std::expected<void, Error> set_field(config::Service& service, std::string_view key,
                                                    const boost::json::value& value);
 [[nodiscard]] std::expected<void, Error> set_field(config::Backend& backend, std::string_view key,

@@ -23,6 +23,7 @@ void subtract(TrafficTotals& totals, const TrafficTotals& baseline) {
   totals.in_bytes -= baseline.in_bytes;
   totals.out_bytes -= baseline.out_bytes;
   totals.refused -= baseline.refused;
+  totals.unanswered -= baseline.unanswered;
 }
 
 // A sum over rows that workers change meanwhile can be caught between the two halves of a move.
@@ -52,6 +53,7 @@ TrafficTotals CounterView::backend_sum(uint32_t backend_index) const {
   TrafficTotals totals;
   for (const dataplane::CounterRows& rows : rows_)
     add(totals, rows.backends[backend_index]);
+  totals.unanswered = failures(backend_index).unanswered;
   return totals;
 }
 
@@ -74,6 +76,15 @@ TrafficTotals CounterView::backend(uint32_t backend_index) const {
 LiveCounts CounterView::live(uint32_t backend_index) const {
   const TrafficTotals totals = backend_sum(backend_index);
   return {totals.active, totals.inactive};
+}
+
+BackendFailures CounterView::failures(uint32_t backend_index) const {
+  BackendFailures failures;
+  for (const dataplane::CounterRows& rows : rows_) {
+    failures.refused += rows.backends[backend_index].refused.get();
+    failures.unanswered += rows.unanswered[backend_index].get();
+  }
+  return failures;
 }
 
 void CounterView::zero_service(uint32_t service_id) {

@@ -17,7 +17,8 @@ struct TrafficTotals {
   uint64_t in_bytes = 0;
   uint64_t out_bytes = 0;
   uint64_t refused = 0;
-  uint64_t active = 0;  // live connections: never zeroed
+  uint64_t unanswered = 0;  // of backends
+  uint64_t active = 0;      // live connections: never zeroed
   uint64_t inactive = 0;
 
   bool operator==(const TrafficTotals&) const = default;
@@ -30,6 +31,14 @@ struct LiveCounts {
   bool operator==(const LiveCounts&) const = default;
 };
 
+// Signs of trouble in a backend's traffic (NAT, FULLNAT): see TrafficRow and CounterRows.
+struct BackendFailures {
+  uint64_t refused = 0;
+  uint64_t unanswered = 0;
+
+  bool operator==(const BackendFailures&) const = default;
+};
+
 class CounterView {
  public:
   explicit CounterView(dataplane::RegionView region);
@@ -40,6 +49,10 @@ class CounterView {
   // Live connections of a backend as the rows have them, which may be a moment between two steps of
   // a worker: compare two looks a grace period apart before you believe a zero.
   [[nodiscard]] LiveCounts live(uint32_t backend_index) const;
+
+  // Since the daemon's start, never zeroed: what matters is how far they have moved between two
+  // looks. A line of memory or two for each worker.
+  [[nodiscard]] BackendFailures failures(uint32_t backend_index) const;
 
   void zero_service(uint32_t service_id);
   void zero_backend(uint32_t backend_index);

@@ -6,6 +6,7 @@
 #include <exception>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -151,6 +152,14 @@ std::vector<NamedCount> twin_counts(std::span<const dataplane::TwinCounters> twi
   return counts;
 }
 
+void add_probe_counts(const dataplane::ProbeCounters* probes, std::vector<NamedCount>& counts) {
+  if (probes == nullptr) return;
+  for (size_t i = 0; i < probes->size(); ++i) {
+    counts.push_back(
+        {fmt::format("probe_{}", dataplane::probe_count_table[i].name), (*probes)[i].load()});
+  }
+}
+
 }  // namespace
 
 void override_config(const DaemonOptions& options, config::Config& config) {
@@ -164,9 +173,16 @@ std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions&
   std::unique_ptr<Daemon> daemon(new Daemon(options, reading));
   using Step = Done (Daemon::*)();
   static constexpr Step steps[] = {
-      &Daemon::take_run_directory, &Daemon::choose_cores,    &Daemon::make_region,
-      &Daemon::open_ports,         &Daemon::configure_twins, &Daemon::publish_first_snapshot,
-      &Daemon::start_workers,      &Daemon::start_vrrp,      &Daemon::listen,
+      &Daemon::take_run_directory,
+      &Daemon::choose_cores,
+      &Daemon::make_region,
+      &Daemon::open_ports,
+      &Daemon::configure_twins,
+      &Daemon::begin_health,
+      &Daemon::publish_first_snapshot,
+      &Daemon::start_workers,
+      &Daemon::start_vrrp,
+      &Daemon::listen,
   };
   for (const Step step : steps) {
     if (auto done = ((*daemon).*step)(); !done) return std::unexpected(done.error());
@@ -177,6 +193,7 @@ std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions&
 Daemon::Daemon(DaemonOptions options, const config::Reading& reading)
     : options_(std::move(options)), config_(reading.config), start_ns_(monotonic_ns()) {
   std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads ends nothing
+  std::signal(SIGXFSZ, SIG_IGN);  // nor does one that may not grow any more
   override_config(options_, config_);
   Log::get().set_level(log_level(config_.daemon.log_level));
   for (const config::Error& warning : reading.warnings) {
@@ -239,9 +256,12 @@ Daemon::Done Daemon::make_region() {
   }
   const config::Memory& memory = config_.memory;
   const uint64_t snapshot_bytes =
-      memory.snapshot_mb ? uint64_t{*memory.snapshot_mb} << 20
-                         : default_snapshot_bytes(memory.max_services, memory.max_backends,
-                                                  config_.forwarding.maglev_table_size, pages);
+      memory.snapshot_mb
+          ? uint64_t{*memory.snapshot_mb} << 20
+          : default_snapshot_bytes(
+                memory.max_services, memory.max_backends,
+                config_.forwarding.maglev_table_size.value_or(dataplane::maglev_default_table),
+                pages);
   auto region =
       RegionMemory::create({.workers = workers,
                             .max_services = memory.max_services,
@@ -294,11 +314,12 @@ Daemon::Done Daemon::publish_first_snapshot() {
   state_->override_config = [options = options_](config::Config& config) {
     override_config(options, config);
   };
+  state_->audit.write_to(config_.daemon.audit_log_path());
   describe_surroundings();
   changes_ = std::make_unique<Changes>(loop_, pool_, *state_);
   const auto published =
       changes_->publish_first(config_, warnings_, mirror_ ? mirror_->state() : KernelState{},
-                              ownership_at_start(config_.vrrp));
+                              ownership_at_start(config_.vrrp), std::move(first_pools_));
   if (!published) return std::unexpected(published.error());
   return {};
 }
@@ -319,7 +340,7 @@ Daemon::Done Daemon::start_workers() {
 }
 
 Daemon::Done Daemon::listen() {
-  commands_ = std::make_unique<Commands>(*state_, *changes_, pool_);
+  commands_ = std::make_unique<Commands>(loop_, pool_, *state_, *changes_);
   const std::string path = config_.daemon.socket_path();
   auto server =
       CliServer::listen(loop_, path, config_.daemon.socket_mode,
@@ -328,8 +349,9 @@ Daemon::Done Daemon::listen() {
                         });
   if (!server) return std::unexpected(server.error());
   server_ = std::move(*server);
-  changes_->on_commit([this] { committed(); });
+  changes_->on_commit([this](const EditScope& scope) { committed(scope); });
   changes_->start();
+  refresh_probes();
   return {};
 }
 
@@ -344,20 +366,29 @@ void Daemon::describe_surroundings() {
     return list;
   };
   surroundings.more_counts = [this] {
-    return workers_ ? twin_counts(workers_->twin_counters()) : std::vector<NamedCount>{};
+    std::vector<NamedCount> counts;
+    if (workers_) {
+      counts = twin_counts(workers_->twin_counters());
+      add_probe_counts(workers_->probe_counters(), counts);
+    }
+    counts.push_back({"audit_lines_lost", state_->audit.lost()});
+    return counts;
   };
   surroundings.now = [this] { return dataplane::moment_now(start_ns_).tick; };
   surroundings.cores = cores_;
   surroundings.interfaces = ports_->interface_names();
   surroundings.dpdk_version = rte_version();
+  surroundings.health = health_control();
 }
 
 // A new snapshot is out: what the kernel has to keep for it may have changed.
-void Daemon::committed() {
+void Daemon::committed(const EditScope& scope) {
   if (feed_) feed_->refresh();
   follow_vrrp();
+  health_->follow(state_->config, scope);
   const config::Config& config = *state_->config;
   Log::get().set_level(log_level(config.daemon.log_level));
+  state_->audit.write_to(config.daemon.audit_log_path());
   if (config.ports == config_.ports) return;
   config_.ports = config.ports;
   for (const Error& error : twin_network_->apply(ports_->twin_network(config))) {
@@ -369,7 +400,13 @@ void Daemon::wait_for_signals() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
     if (signal != SIGHUP) {
-      log_info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      const char* name = signal == SIGTERM ? "SIGTERM" : "SIGINT";
+      log_info("{}: stopping", name);
+      std::string why = name;
+      if (const auto pending = commands_->pending().status()) {
+        why += fmt::format("; {} was not confirmed", pending->file);
+      }
+      audit(AuditSource::daemon, "stop", std::move(why));
       loop_.stop();
       return;
     }
@@ -391,9 +428,23 @@ void Daemon::start_reload() {
 asio::awaitable<void> Daemon::reload_after_signal() {
   while (reload_asked_) {
     reload_asked_ = false;
+    state_->audit.reopen();
     const auto outcome = co_await reload(*state_, *changes_, pool_, std::nullopt);
     log_outcome("SIGHUP", outcome);
+    AuditEntry entry;
+    entry.source = AuditSource::signal;
+    entry.command = "SIGHUP";
+    put_outcome(entry, outcome);
+    state_->audit.write(entry);
   }
+}
+
+void Daemon::audit(AuditSource source, std::string command, std::string outcome) {
+  AuditEntry entry;
+  entry.source = source;
+  entry.command = std::move(command);
+  entry.outcome = std::move(outcome);
+  state_->audit.write(entry);
 }
 
 void Daemon::run() {
@@ -404,6 +455,9 @@ void Daemon::run() {
     log_info("ready: {} services, {} workers on cores {}, listening at {}", config_.services.size(),
              cores_.size(), list_of(cores_), config_.daemon.socket_path());
   }
+  audit(AuditSource::daemon, "start",
+        fmt::format("headgated {} runs {}, process {}", HEADGATE_VERSION, state_->config_path,
+                    getpid()));
   run_loop();
   stop();
 }
@@ -424,6 +478,7 @@ void Daemon::stop() {
   // A second SIGTERM changes nothing; a second SIGINT ends the process at once.
   signals_.remove(SIGINT);
   leave_vrrp();
+  leave_health();
   server_.reset();
   feed_.reset();
   const auto deadline = std::chrono::steady_clock::now() + stop_patience;

@@ -21,6 +21,8 @@
 #include "control/cli_server.h"
 #include "control/commands.h"
 #include "control/error.h"
+#include "control/health/data_path_checks.h"
+#include "control/health/health_manager.h"
 #include "control/kernel_feed.h"
 #include "control/port_set.h"
 #include "control/region_memory.h"
@@ -67,6 +69,7 @@ class Daemon {
   [[nodiscard]] Done make_region();
   [[nodiscard]] Done open_ports();
   [[nodiscard]] Done configure_twins();
+  [[nodiscard]] Done begin_health();
   [[nodiscard]] Done publish_first_snapshot();
   [[nodiscard]] Done start_workers();
   [[nodiscard]] Done start_vrrp();
@@ -74,9 +77,10 @@ class Daemon {
 
   void leave_cores_to_workers(const std::vector<uint16_t>& usable);
   void describe_surroundings();
-  void committed();
+  void committed(const EditScope& scope);
   void wait_for_signals();
   void start_reload();
+  void audit(AuditSource source, std::string command, std::string outcome);
   [[nodiscard]] boost::asio::awaitable<void> reload_after_signal();
   void run_loop();
   void stop();
@@ -90,6 +94,16 @@ class Daemon {
   void follow_vrrp();
   [[nodiscard]] boost::asio::awaitable<void> follow_vrrp_config();
   void leave_vrrp();
+
+  // daemon_health.cpp
+  [[nodiscard]] HealthEnvironment health_environment();
+  [[nodiscard]] HealthControl health_control();
+  void health_changed(const std::vector<HealthEvent>& events);
+  [[nodiscard]] std::vector<uint64_t> failures_of(const config::Service& service) const;
+  [[nodiscard]] std::expected<std::pair<int, std::string>, Error> probe_twin() const;
+  void refresh_probes();
+  [[nodiscard]] boost::asio::awaitable<void> set_probes();
+  void leave_health();
 
   DaemonOptions options_;
   config::Config config_;  // as it was at the start; its ports as the twins were set up last
@@ -110,6 +124,10 @@ class Daemon {
   std::unique_ptr<Changes> changes_;
   std::unique_ptr<WorkerSet> workers_;  // null without ports, as what follows
   std::unique_ptr<KernelFeed> feed_;
+  std::unique_ptr<HealthManager> health_;
+  std::unique_ptr<DataPathChecks> data_path_checks_;
+  bool sets_probes_ = false;
+  PoolViews first_pools_;  // for the first snapshot
   std::unique_ptr<VrrpManager> vrrp_;
   std::shared_ptr<const config::Config> vrrp_config_;  // that vrrp_ works by
   bool vrrp_follows_ = false;                          // a newer one is being looked at

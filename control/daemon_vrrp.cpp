@@ -87,6 +87,10 @@ VrrpEnvironment Daemon::vrrp_environment() {
     for (const config::Vlan& vlan : port.vlans)
       environment.devices_beneath[port.vlan_name(vlan)] = *port.interface;
   }
+  environment.service_up = [this](const config::ServiceKey& key) {
+    const auto pool = health_->book().pool_state(key);
+    return !pool || pool->quorum;
+  };
   environment.worker_polls = [this] {
     std::vector<uint64_t> polls;
     polls.reserve(cores_.size());
@@ -107,7 +111,7 @@ asio::awaitable<void> Daemon::take_ownership(VrrpOwnership ownership,
 }
 
 Daemon::Done Daemon::start_vrrp() {
-  auto programs = VrrpPrograms::prepare(config_.vrrp);
+  auto programs = Programs::prepare(config_);
   if (!programs) return std::unexpected(programs.error());
   vrrp_ = std::make_unique<VrrpManager>(loop_, vrrp_environment());
   if (auto done = vrrp_->configure(*state_->config, *programs); !done) return done;
@@ -157,7 +161,7 @@ void Daemon::follow_vrrp() {
 asio::awaitable<void> Daemon::follow_vrrp_config() {
   while (vrrp_config_ != state_->config) {
     const auto config = state_->config;
-    auto work = [config] { return VrrpPrograms::prepare(config->vrrp); };
+    auto work = [config] { return Programs::prepare(*config); };
     const auto programs = co_await offload(pool_, std::move(work));
     vrrp_config_ = config;
     if (!programs) {

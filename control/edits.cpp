@@ -153,9 +153,9 @@ Edit set_timeouts(json::object fields) {
   };
 }
 
-Edit replace_all(Config wanted) {
+Edit replace_all(std::shared_ptr<const Config> wanted) {
   return [wanted = std::move(wanted)](Config& config) -> Scope {
-    config = wanted;
+    config = *wanted;
     return EditScope{.everything = true};
   };
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,6 @@ struct DrainTime {
 [[nodiscard]] Edit drain_backend(std::string service, std::string backend, DrainTime time);
 
 [[nodiscard]] Edit set_timeouts(boost::json::object fields);
-[[nodiscard]] Edit replace_all(config::Config wanted);
+[[nodiscard]] Edit replace_all(std::shared_ptr<const config::Config> wanted);
 
 }  // namespace headgate::control

@@ -42,7 +42,8 @@ inline constexpr uint64_t generation_to_come = UINT64_MAX;  // known at the comm
 
 struct BackendIdentity {
   IdState state = IdState::free;
-  bool disabled = false;   // `removed` as far as workers know, but still in the configuration
+  bool disabled = false;   // `removed` as far as workers know, but still in the configuration;
+                           // not for being down
   uint8_t generation = 1;  // of the id: never 0, so that no id is 0
   uint32_t service_id = dataplane::none;
   config::BackendKey key;

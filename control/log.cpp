@@ -1,9 +1,10 @@
 #include "control/log.h"
 
 #include <array>
-#include <ctime>
 #include <unistd.h>
 #include <utility>
+
+#include "control/timestamp.h"
 
 namespace headgate::control {
 
@@ -69,14 +70,8 @@ void Log::flush() {
 
 void Log::emit(LogLevel level, const std::string& text) {
   constexpr std::array<std::string_view, 4> names{"error", "warning", "info", "debug"};
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
-  std::string line =
-      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z {}: {}", parts.tm_year + 1900,
-                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                  now.tv_nsec / 1000000, names[static_cast<size_t>(level)], text);
+  std::string line = fmt::format("{} {}: {}", utc_text(std::chrono::system_clock::now()),
+                                 names[static_cast<size_t>(level)], text);
   // One line stays one line, whatever a name from outside holds.
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < ' ') c = ' ';

@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "control/audit_text.h"
 #include "control/changes.h"
 #include "control/state.h"
 
@@ -18,8 +19,14 @@ namespace headgate::control {
 // The error holds every mistake, a line each. A file that was named is the one to read from then
 // on.
 [[nodiscard]] boost::asio::awaitable<std::expected<ChangeOutcome, Error>> reload(
-    State& state, Changes& changes, boost::asio::thread_pool& pool,
-    std::optional<std::string> file);
+    State& state, Changes& changes, boost::asio::thread_pool& pool, std::optional<std::string> file,
+    Submission how = {});
+
+// What became of a change, in one sentence.
+[[nodiscard]] std::string sentence_of(const ChangeOutcome& outcome);
+
+// What the audit log is to hold of a change: its lines and generation; the rest is the caller's.
+void put_outcome(AuditEntry& entry, const std::expected<ChangeOutcome, Error>& outcome);
 
 // Logs what a change did, or why it was refused; `what` says who asked for it.
 void log_outcome(std::string_view what, const std::expected<ChangeOutcome, Error>& outcome);

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "control/health_rows.h"
+#include "control/pool_view.h"
 #include "control/selector.h"
 #include "control/show.h"
 #include "control/show_rows.h"
@@ -43,6 +45,12 @@ class Listing {
       if (only != nullptr && only != &backend) continue;
       rows_.push_back(backend_row(call_.state, service, backend, id_of(service, backend, hint)));
       if (rows_.size() == rows_per_piece) co_await flush();
+    }
+    if (only == nullptr && service.sorry_server) {
+      const config::Backend sorry = sorry_backend(*service.sorry_server, false);
+      json::object row = backend_row(call_.state, service, sorry, id_of(service, sorry, hint));
+      add_sorry(row, call_.state, service);
+      rows_.push_back(std::move(row));
     }
     const dataplane::ServiceBlock* block = find_block(call_.state, key_of(service));
     if (block == nullptr || only != nullptr) co_return;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "config/names.h"
+#include "control/health_rows.h"
 #include "control/snapshot_walk.h"
 
 namespace headgate::control {
@@ -27,17 +28,16 @@ void add_traffic(json::object& row, const TrafficTotals& totals) {
   row["refused"] = totals.refused;
 }
 
+void add_backend_traffic(json::object& row, const TrafficTotals& totals) {
+  add_traffic(row, totals);
+  row["unanswered"] = totals.unanswered;
+}
+
 // Seconds until what is left of the backend's connections ends; null without a deadline.
 json::value ends_in(const State& state, const BackendRow& row) {
   if (row.deadline_tick == 0) return nullptr;
   const auto ticks = static_cast<int32_t>(row.deadline_tick - state.surroundings.now());
   return ticks <= 0 ? 0U : static_cast<uint32_t>(ticks) / dataplane::ticks_per_second;
-}
-
-std::string_view state_of(const config::Backend& backend, const TrafficTotals& totals) {
-  if (!backend.enabled) return "disabled";
-  if (backend.weight > 0) return "up";
-  return totals.active + totals.inactive > 0 ? "draining" : "drained";
 }
 
 const BackendRow* row_of(const State& state, uint32_t id) {
@@ -114,7 +114,6 @@ bool is_backend(const BackendRow& row, const config::BackendKey& key) {
 }
 
 json::object service_row(const State& state, const config::Service& service) {
-  const auto takes = [](const config::Backend& b) { return b.enabled && b.weight > 0; };
   json::object row;
   row["service"] = to_string(config::key_of(service));
   row["name"] = service.name;
@@ -122,7 +121,7 @@ json::object service_row(const State& state, const config::Service& service) {
   row["scheduler"] = config::name_of(service.scheduler);
   row["persistence_s"] =
       service.persistence ? json::value(service.persistence->timeout_s) : json::value(nullptr);
-  row["usable"] = static_cast<uint64_t>(std::ranges::count_if(service.backends, takes));
+  add_pool(row, state, service);
   row["backends"] = service.backends.size();
   const ServiceBlock* block = find_block(state, config::key_of(service));
   add_traffic(row, block == nullptr ? TrafficTotals{} : state.counters.service(block->id));
@@ -141,12 +140,12 @@ json::object backend_row(const State& state, const config::Service& service,
   row["backend"] = to_string(config::key_of(backend));
   row["name"] = backend.name;
   row["mode"] = config::name_of(mode_of(service, backend));
-  row["state"] = state_of(backend, totals);
+  add_health(row, state, service, backend, totals);
   row["weight"] = backend.weight;
   row["upper_threshold"] = backend.upper_threshold;
   row["lower_threshold"] = backend.lower_threshold;
   row["ends_in_s"] = known == nullptr ? json::value(nullptr) : ends_in(state, *known);
-  add_traffic(row, totals);
+  add_backend_traffic(row, totals);
   return row;
 }
 
@@ -161,11 +160,17 @@ json::object removed_backend_row(const State& state, std::string_view service,
   row["name"] = "";
   row["mode"] = config::name_of(static_cast<config::Mode>(known.mode));
   row["state"] = "removed";
+  row["since"] = nullptr;
+  row["for_s"] = nullptr;
+  row["reason"] = "";
+  row["history"] = json::array{};
+  row["use"] = "out";
+  row["effective_weight"] = 0;
   row["weight"] = 0;
   row["upper_threshold"] = 0;
   row["lower_threshold"] = 0;
   row["ends_in_s"] = ends_in(state, known);
-  add_traffic(row, state.counters.backend(dataplane::backend_index(known.id)));
+  add_backend_traffic(row, state.counters.backend(dataplane::backend_index(known.id)));
   return row;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <deque>
 #include <iterator>
 #include <utility>
 
@@ -14,15 +15,34 @@
 namespace headgate::control {
 namespace {
 
+// Services as workers are to have them: the configuration's own where it alone decides.
+struct WantedServices {
+  std::vector<const config::Service*> list;
+  std::deque<config::Service> laid_over;  // by health
+};
+
+void add(WantedServices& wanted, const config::Service& service, const PoolViews* pools) {
+  if (!has_pool(service)) {
+    wanted.list.push_back(&service);
+    return;
+  }
+  const PoolView* view = nullptr;
+  if (pools != nullptr) {
+    const auto found = pools->find(config::key_of(service));
+    if (found != pools->end()) view = found->second.get();
+  }
+  wanted.list.push_back(&wanted.laid_over.emplace_back(with_pool(service, view)));
+}
+
 // The services that a change is about, as far as the configuration has them.
-std::vector<const config::Service*> services_of(const SnapshotChange& change, bool all) {
-  std::vector<const config::Service*> services;
+WantedServices services_of(const SnapshotChange& change, bool all) {
+  WantedServices services;
   std::vector<config::ServiceKey> keys = change.services;
   std::ranges::transform(change.drains, std::back_inserter(keys), &Drain::service);
   std::ranges::sort(keys);
   for (const config::Service& service : change.config->services) {
     if (all || std::ranges::binary_search(keys, config::key_of(service))) {
-      services.push_back(&service);
+      add(services, service, change.pools);
     }
   }
   return services;
@@ -81,6 +101,7 @@ void SnapshotChange::merge(SnapshotChange later) {
   all_services |= later.all_services;
   append(services, later.services);
   append(drains, later.drains);
+  if (later.pools != nullptr) pools = later.pools;
   if (later.kernel != nullptr) kernel = later.kernel;
   kernel_parts |= later.kernel_parts;
   reclaim |= later.reclaim;
@@ -119,7 +140,8 @@ SnapshotBuilder::~SnapshotBuilder() = default;
 MaglevTables SnapshotBuilder::maglev_tables(const SnapshotChange& change) const {
   MaglevTables tables(arena_);
   if (change.config == nullptr) return tables;
-  for (const config::Service* service : services_of(change, looks_at_all(*model_, change))) {
+  const WantedServices services = services_of(change, looks_at_all(*model_, change));
+  for (const config::Service* service : services.list) {
     MaglevInput input = maglev_input_of(model_->identity, change.config->forwarding, *service);
     if (input.slots == 0) continue;
     const config::ServiceKey key = config::key_of(*service);
@@ -169,7 +191,7 @@ std::expected<void, Error> SnapshotBuilder::put_config(SnapshotDraft& draft,
   if (change.settings) put_settings(draft.root, make_settings(config, model_->workers));
   const bool all = looks_at_all(*model_, change);
   const auto services = services_of(change, all);
-  const auto gone = services_gone(*model_, change, services);
+  const auto gone = services_gone(*model_, change, services.list);
   ServiceStage stage(draft, tables);
   if (config.forwarding != model_->forwarding) {
     draft.new_forwarding = config.forwarding;
@@ -183,7 +205,7 @@ std::expected<void, Error> SnapshotBuilder::put_config(SnapshotDraft& draft,
       stage.set_deadline(dataplane::backend_index(*id), drain.deadline);
     }
   }
-  for (const config::Service* service : services) {
+  for (const config::Service* service : services.list) {
     if (auto done = stage.put(*service); !done) return done;
   }
   return {};
@@ -226,6 +248,10 @@ bool SnapshotBuilder::reclaimable() {
 
 const std::vector<WantedNeighbour>& SnapshotBuilder::wanted_neighbours() const {
   return model_->wanted;
+}
+
+const IdentityTable& SnapshotBuilder::identity() const {
+  return model_->identity;
 }
 
 std::optional<uint32_t> SnapshotBuilder::service_id(const config::ServiceKey& key) const {

@@ -29,10 +29,12 @@
 #include "control/block_arena.h"
 #include "control/counter_view.h"
 #include "control/error.h"
+#include "control/identity.h"
 #include "control/kernel_state.h"
 #include "control/maglev_tables.h"
 #include "control/next_hop_table.h"
 #include "control/ownership.h"
+#include "control/pool_view.h"
 #include "control/published_root.h"
 #include "control/reclaimer.h"
 #include "control/snapshot_store.h"
@@ -59,6 +61,7 @@ struct SnapshotChange {
   bool all_services = false;                 // compares every service: first start and reload
   std::vector<config::ServiceKey> services;  // these only; one that `config` lacks is removed
   std::vector<Drain> drains;                 // their services are looked at as well
+  const PoolViews* pools = nullptr;          // who serves, where health has a say in it
   const KernelState* kernel = nullptr;
   KernelParts kernel_parts;  // what differs in `kernel` from last time
   bool reclaim = false;      // gives back the ids that reclaimable() found
@@ -118,6 +121,9 @@ class SnapshotBuilder {
   // Neighbours that backends and routes need and whose MAC is not known: the kernel is to be asked.
   // As of the last commit().
   [[nodiscard]] const std::vector<WantedNeighbour>& wanted_neighbours() const;
+
+  // The ids of what runs. Belongs to whoever may call prepare().
+  [[nodiscard]] const IdentityTable& identity() const;
 
   // Ids by key, none when there is no such thing; removed ones are found as long as they live.
   [[nodiscard]] std::optional<uint32_t> service_id(const config::ServiceKey& key) const;

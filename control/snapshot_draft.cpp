@@ -23,7 +23,8 @@ BackendRow free_row() {
 // Whether the workers have to look for connections of this backend that are to end.
 bool begins_to_end(const BackendRow& before, const BackendRow& now) {
   const bool new_deadline = now.deadline_tick != 0 && now.deadline_tick != before.deadline_tick;
-  return new_deadline || (now.flags & ~before.flags & dataplane::backend_expire) != 0;
+  constexpr uint8_t ends = dataplane::backend_expire | dataplane::backend_reset;
+  return new_deadline || (now.flags & ~before.flags & ends) != 0;
 }
 
 bool is_free(const BackendChunk& chunk) {

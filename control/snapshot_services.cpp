@@ -39,6 +39,14 @@ BackendRow removed(BackendRow row, config::OnRemoved on_removed, dataplane::Tick
   return row;
 }
 
+// A backend that health has taken out: there is no deadline, since it may be back.
+BackendRow down(BackendRow row, config::OnDown on_down) {
+  row.flags |= dataplane::backend_removed;
+  if (on_down == config::OnDown::reset) row.flags |= dataplane::backend_reset;
+  if (on_down == config::OnDown::reschedule) row.flags |= dataplane::backend_expire;
+  return row;
+}
+
 // The tick `seconds` from now; 0 stands for "never", so that tick is passed over.
 dataplane::Tick deadline_after(dataplane::Tick now, std::optional<uint32_t> seconds) {
   if (!seconds) return 0;
@@ -61,9 +69,12 @@ MaglevInput maglev_input_of(const IdentityTable& identity, const config::Forward
   }
   const size_t count = input.backends.size();
   if (!wanted || count == 0 || count > dataplane::maglev_max_backends) return {};
+  // By all backends, those that are out as well: a table of another size moves every client.
+  const uint32_t by_backends =
+      dataplane::maglev_table_size(static_cast<uint32_t>(service.backends.size()));
   input.slots = service.scheduler == config::Scheduler::mh
-                    ? service.maglev_table_size.value_or(forwarding.maglev_table_size)
-                    : dataplane::maglev_table_size(static_cast<uint32_t>(count));
+                    ? config::maglev_table_size_of(forwarding, service).value_or(by_backends)
+                    : by_backends;
   return input;
 }
 
@@ -148,12 +159,13 @@ std::expected<uint32_t, Error> ServiceStage::put_backend(uint32_t service_id,
   BackendIdentity wanted = identity.backend(*index);
   wanted.drain_deadline_s = backend.drain_deadline_s;
   if (backend.weight != 0) wanted.last_weight = backend.weight;
-  if (!backend.enabled && !wanted.disabled) {
+  const bool disabled = !backend.enabled && !backend.down;
+  if (disabled && !wanted.disabled) {
     wanted.deadline = deadline_after(draft_.now, config::drain_deadline_of(service, backend));
-  } else if (backend.enabled && (backend.weight != 0 || wanted.disabled)) {
+  } else if (!disabled && (backend.weight != 0 || wanted.disabled)) {
     wanted.deadline = 0;
   }
-  wanted.disabled = !backend.enabled;
+  wanted.disabled = disabled;
   if (wanted != identity.backend(*index)) identity.edit_backend(*index) = wanted;
 
   const config::Mode mode = config::mode_of(service, backend);
@@ -175,7 +187,8 @@ std::expected<uint32_t, Error> ServiceStage::put_backend(uint32_t service_id,
       row.flags |= dataplane::backend_reopens;
     }
   }
-  if (!backend.enabled) row = removed(row, service.on_backend_removed, wanted.deadline);
+  if (disabled) row = removed(row, service.on_backend_removed, wanted.deadline);
+  if (!backend.enabled && backend.down) row = down(row, *backend.down);
   set_row(*index, row);
   return index;
 }

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "config/model.h"
+#include "control/audit_log.h"
 #include "control/block_arena.h"
 #include "control/counter_view.h"
+#include "control/health_control.h"
 #include "control/kernel_state.h"
 #include "control/snapshot_builder.h"
 #include "control/snapshot_store.h"
@@ -62,6 +64,7 @@ struct Surroundings {
   std::vector<std::string> interfaces;  // names, numbered as in kernel_state.h
   std::string dpdk_version;
   VrrpControl vrrp;
+  HealthControl health;
 };
 
 class State {
@@ -96,6 +99,7 @@ class State {
   std::string config_path;
   // Puts into a configuration from a file what the daemon's command line said.
   std::function<void(config::Config&)> override_config = [](config::Config&) {};
+  AuditLog audit;
   Surroundings surroundings;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 };

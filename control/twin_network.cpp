@@ -13,27 +13,12 @@
 #include <sys/socket.h>
 
 #include "control/rtnl.h"
+#include "control/rtnl_objects.h"
 
 namespace headgate::control {
 namespace {
 
-template <typename T, void (*release)(T*)>
-struct Release {
-  void operator()(T* object) const noexcept { release(object); }
-};
-using NlAddress = std::unique_ptr<nl_addr, Release<nl_addr, nl_addr_put>>;
-using RtnlAddress = std::unique_ptr<rtnl_addr, Release<rtnl_addr, rtnl_addr_put>>;
-using RtnlRoute = std::unique_ptr<rtnl_route, Release<rtnl_route, rtnl_route_put>>;
-
-int family_of(const net::IpAddress& address) {
-  return address.is_v4() ? AF_INET : AF_INET6;
-}
-
-NlAddress nl_address(const net::IpAddress& address, uint8_t length) {
-  NlAddress result(nl_addr_build(family_of(address), address.bytes.data(), address.bits() / 8U));
-  nl_addr_set_prefixlen(result.get(), length);
-  return result;
-}
+using RtnlAddress = std::unique_ptr<rtnl_addr, NlRelease<rtnl_addr, rtnl_addr_put>>;
 
 RtnlAddress rtnl_address(int index, const net::Prefix& prefix) {
   RtnlAddress result(rtnl_addr_alloc());

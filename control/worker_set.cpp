@@ -192,6 +192,17 @@ std::span<const dataplane::TwinCounters> WorkerSet::twin_counters() const {
   return exception_ ? exception_->counters() : std::span<const dataplane::TwinCounters>{};
 }
 
+void WorkerSet::set_probes(std::shared_ptr<const dataplane::ProbeTable> table) {
+  if (!exception_) return;
+  const bool probing = table != nullptr;
+  exception_->set_probes(std::move(table));
+  shared_.probing.store(probing, std::memory_order_relaxed);
+}
+
+const dataplane::ProbeCounters* WorkerSet::probe_counters() const {
+  return exception_ ? &exception_->probe_counters() : nullptr;
+}
+
 dataplane::Tick WorkerSet::now() const {
   return dataplane::moment_now(options_.start_ns).tick;
 }

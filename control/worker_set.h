@@ -44,6 +44,11 @@ class WorkerSet {
   [[nodiscard]] std::vector<dataplane::NeighbourRequest> neighbour_requests();
   // By PortSet::twin_ports(); empty while not started.
   [[nodiscard]] std::span<const dataplane::TwinCounters> twin_counters() const;
+  // What probe addresses stand for from now on; null: there are none, and no probe network either.
+  // Not before start().
+  void set_probes(std::shared_ptr<const dataplane::ProbeTable> table);
+  // Null while not started.
+  [[nodiscard]] const dataplane::ProbeCounters* probe_counters() const;
   [[nodiscard]] dataplane::Tick now() const;
 
  private:

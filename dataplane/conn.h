@@ -68,6 +68,10 @@ enum class ConnFlag : uint32_t {
   backend_fin = 1U << 13,
   has_reply_key = 1U << 14,  // set by ConnTable::publish
   has_template = 1U << 15,   // began by way of a persistence template
+  // In SYN_RECV, of one with a reply key: the client has repeated its SYN; and since then the
+  // backend has answered, or the connection is counted as unanswered.
+  syn_repeated = 1U << 16,
+  syn_settled = 1U << 17,
 };
 
 class StateWord {

@@ -48,6 +48,17 @@ void not_ours(Worker& worker, Packet& packet, uint8_t source_flags) noexcept {
        from_backend ? Verdict::drop_reply_no_connection : Verdict::drop_not_routed);
 }
 
+// Whether a packet to the host may be about a health check through the data path, which the
+// exception thread knows. `otherwise`: probe_or_host or probe_or_nothing.
+bool goes_to_probes(Worker& worker, Packet& packet, uint32_t otherwise) noexcept {
+  if (!worker.shared.probing.load(std::memory_order_relaxed)) return false;
+  const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
+  if ((flags & address_host) == 0) return false;
+  packet.mbuf->hash.usr = otherwise;
+  to_twin(worker, packet.mbuf, TwinClass::probe, Verdict::twin_probe);
+  return true;
+}
+
 bool is_our_address(uint8_t flags) noexcept {
   return (flags & (address_vip | address_local | address_host)) != 0;
 }
@@ -57,12 +68,6 @@ bool is_our_address(uint8_t flags) noexcept {
 bool is_inactive(const Worker& worker, const net::IpAddress& address, uint8_t flags) noexcept {
   return (flags & (address_vip | address_local)) != 0 &&
          dataplane::is_inactive(worker.region, *worker.root, address);
-}
-
-// No packet from outside has such a source, unless another router is master of the address: then
-// that router itself may talk to us from it.
-bool is_own_source(const Worker& worker, const net::IpAddress& source, uint8_t flags) noexcept {
-  return is_our_address(flags) && !is_inactive(worker, source, flags);
 }
 
 // LVS leaves this to the director's own stack, which resets TCP and reports the rest. Nobody
@@ -103,6 +108,24 @@ bool is_icmp_error(const Packet& packet) noexcept {
          type == 5 || type == 12;  // source quench, redirect, parameter problem
 }
 
+// What comes from an address of ours. No packet from outside has such a source, but for answers to
+// probes, and unless another router is master of the address: then that router itself may talk to
+// us from it. Returns whether the packet has ended.
+[[gnu::noinline]] bool ends_as_own(Worker& worker, Packet& packet, FrameKind kind,
+                                   uint8_t source_flags) noexcept {
+  const bool inactive = is_inactive(worker, packet.source(), source_flags);
+  const bool may_answer =
+      kind == FrameKind::flow ||
+      (kind == FrameKind::icmp && is_icmp_error(packet) && icmp_checksum_is_right(packet));
+  if ((source_flags & address_vip) != 0 && may_answer &&
+      goes_to_probes(worker, packet, inactive ? probe_or_host : probe_or_nothing)) {
+    return true;
+  }
+  if (inactive) return false;
+  drop(worker, packet.mbuf, Verdict::drop_own_source);
+  return true;
+}
+
 void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept {
   const uint8_t type = packet.icmp().type;
   if (!packet.is_v4() && type >= 133 && type <= 137) {  // neighbour discovery, RFC 4861
@@ -116,6 +139,7 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
   if (is_inactive(worker, packet.destination(), flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_vip_inactive);
   }
+  if (is_icmp_error(packet) && goes_to_probes(worker, packet, probe_or_host)) return;
   if ((flags & address_host) != 0) return to_host(worker, packet, source_flags);
   // Here errors about packets of connections will be translated (RFC 5508); until then they end.
   if (is_icmp_error(packet)) return drop(worker, packet.mbuf, Verdict::drop_icmp_error);
@@ -136,8 +160,9 @@ bool is_to_latest_service(const Worker& worker, const Packet& packet) noexcept {
 
 void forward_unknown(Worker& worker, Packet& packet) noexcept {
   const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
-  if (is_own_source(worker, packet.source(), source_flags)) {
-    return drop(worker, packet.mbuf, Verdict::drop_own_source);
+  if (is_our_address(source_flags) && ends_as_own(worker, packet, FrameKind::flow, source_flags))
+      [[unlikely]] {
+    return;
   }
   if (is_to_latest_service(worker, packet)) {
     return start_flow(worker, packet, *worker.starts.service);
@@ -168,9 +193,7 @@ void forward_unknown(Worker& worker, Packet& packet) noexcept {
 
 void forward_other(Worker& worker, Packet& packet, FrameKind kind) noexcept {
   const uint8_t source_flags = find_address(worker.region, *worker.root, packet.source());
-  if (is_own_source(worker, packet.source(), source_flags)) {
-    return drop(worker, packet.mbuf, Verdict::drop_own_source);
-  }
+  if (is_our_address(source_flags) && ends_as_own(worker, packet, kind, source_flags)) return;
   if (kind == FrameKind::icmp) return forward_icmp(worker, packet, source_flags);
   const uint8_t flags = find_address(worker.region, *worker.root, packet.destination());
   if (is_inactive(worker, packet.destination(), flags)) {

@@ -35,7 +35,9 @@ struct alignas(64) TrafficRow {
   Counter out_bytes;
   Counter active;  // live connections, modulo 2^64: may be "negative" in one row
   Counter inactive;
-  Counter refused;  // new connections that got no backend, port or entry
+  // Of a service: new connections that got no backend, port or entry. Of a backend: connections
+  // whose SYN it answered with a reset (NAT, FULLNAT).
+  Counter refused;
 };
 static_assert(sizeof(TrafficRow) == 64);
 
@@ -73,6 +75,9 @@ struct CounterRows {
   WorkerCounters* worker = nullptr;
   std::span<TrafficRow> services;  // by service id
   std::span<TrafficRow> backends;  // by backend index
+  // By backend index, apart from what every packet writes: connections (NAT, FULLNAT) whose client
+  // repeated its SYN and then did so again, or gave up, without an answer of the backend.
+  std::span<Counter> unanswered;
 };
 
 }  // namespace headgate::dataplane

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <ctime>
 #include <unistd.h>
+#include <utility>
 
 #include <rte_config.h>
 #include <rte_mbuf.h>
@@ -114,16 +115,19 @@ struct ExceptionLoop::State {
 
   uint32_t drain(uint32_t twin_class, uint32_t budget) noexcept;
   void to_kernel(rte_mbuf* mbuf, uint32_t twin_class) noexcept;
+  void write_to(uint16_t index, rte_mbuf* mbuf, uint32_t twin_class) noexcept;
   [[nodiscard]] uint16_t find_twin(uint16_t port, uint16_t vlan) const noexcept;
   uint32_t read_ready() noexcept;
   uint32_t from_kernel(uint16_t twin) noexcept;
-  uint32_t read_burst(uint16_t twin, rte_mbuf** mbufs, uint32_t wanted, bool& more) noexcept;
+  uint32_t read_burst(uint16_t twin, rte_mbuf** mbufs, uint32_t& looks, bool& more) noexcept;
 
   ExceptionOptions options;
   std::vector<PortTwins> ports;
   std::vector<TwinCounters> counters;
   TwinCounters unknown_port;  // frames of ports without any twin: counted, with nowhere to show
   std::vector<Bucket> buckets;
+  ProbePath probes;
+  uint64_t now_ns = 0;        // of this turn
   uint32_t first_worker = 0;  // whose turn it is to be first
   int epoll = -1;
   int event = -1;
@@ -169,15 +173,25 @@ uint16_t ExceptionLoop::State::find_twin(uint16_t port, uint16_t vlan) const noe
 }
 
 void ExceptionLoop::State::to_kernel(rte_mbuf* mbuf, uint32_t twin_class) noexcept {
+  uint16_t probing_twin = no_twin;
+  if (twin_class == static_cast<uint32_t>(TwinClass::probe)) {
+    const ProbePath::Arriving what = probes.arrive(mbuf, probing_twin, now_ns);
+    if (what == ProbePath::Arriving::dropped) return;
+    if (what == ProbePath::Arriving::probe) return write_to(probing_twin, mbuf, twin_class);
+  }
   const uint16_t index = find_twin(mbuf->port, vlan_of(mbuf));
   if (index == no_twin) {
     add_drop(unknown_port, TwinDrop::no_twin, 1);
     return;
   }
-  const TwinPort& twin = options.twins[index];
-  if (twin.vlan != 0) take_tag_off(mbuf);
+  if (options.twins[index].vlan != 0) take_tag_off(mbuf);
+  write_to(index, mbuf, twin_class);
+}
+
+// The frame is as this twin's kernel side takes it.
+void ExceptionLoop::State::write_to(uint16_t index, rte_mbuf* mbuf, uint32_t twin_class) noexcept {
   TwinCounters& counter = counters[index];
-  if (!write_frame(twin.fd, mbuf)) {
+  if (!write_frame(options.twins[index].fd, mbuf)) {
     add_drop(counter, TwinDrop::kernel_refused, 1);
     return;
   }
@@ -208,13 +222,15 @@ uint32_t ExceptionLoop::State::drain(uint32_t twin_class, uint32_t budget) noexc
   return done;
 }
 
-// Fills mbufs with frames; `more` becomes false when the kernel has no further one.
-uint32_t ExceptionLoop::State::read_burst(uint16_t twin, rte_mbuf** mbufs, uint32_t wanted,
+// Fills mbufs with frames; `more` becomes false when the kernel has no further one. `looks`: how
+// many may be read; how many were, those included that ended here.
+uint32_t ExceptionLoop::State::read_burst(uint16_t twin, rte_mbuf** mbufs, uint32_t& looks,
                                           bool& more) noexcept {
+  const uint32_t most = std::exchange(looks, 0);
   const TwinPort& options_of = options.twins[twin];
   const uint32_t offset = options_of.vlan != 0 ? tag_size : 0;
   uint32_t count = 0;
-  while (count < wanted) {
+  while (looks < most) {
     rte_mbuf* mbuf = mbufs[count];
     auto* data = rte_pktmbuf_mtod(mbuf, uint8_t*);
     const uint32_t room = rte_pktmbuf_tailroom(mbuf) - offset;
@@ -224,6 +240,7 @@ uint32_t ExceptionLoop::State::read_burst(uint16_t twin, rte_mbuf** mbufs, uint3
       more = false;
       break;
     }
+    ++looks;
     if (length == room || length < static_cast<ssize_t>(sizeof(net::EthernetHeader))) {
       add_drop(counters[twin], TwinDrop::too_large, 1);  // the kernel cuts without a word
       continue;
@@ -232,6 +249,7 @@ uint32_t ExceptionLoop::State::read_burst(uint16_t twin, rte_mbuf** mbufs, uint3
     mbuf->data_len = static_cast<uint16_t>(length + offset);
     mbuf->pkt_len = mbuf->data_len;
     mbuf->port = options_of.port;
+    if (probes.leave(mbuf, twin, now_ns) == ProbePath::Leaving::dropped) continue;
     add(counters[twin].from_kernel_bytes, mbuf->pkt_len);
     ++count;
   }
@@ -253,13 +271,14 @@ uint32_t ExceptionLoop::State::from_kernel(uint16_t twin) noexcept {
       ++done;
       continue;
     }
-    const uint32_t count = read_burst(twin, mbufs, burst, more);
+    uint32_t looks = burst;
+    const uint32_t count = read_burst(twin, mbufs, looks, more);
     const uint32_t taken =
         rte_ring_sp_enqueue_burst(ring, reinterpret_cast<void**>(mbufs), count, nullptr);
     add(counter.from_kernel, taken);
     if (taken < count) add_drop(counter, TwinDrop::worker_ring_full, count - taken);
     rte_pktmbuf_free_bulk(mbufs + taken, burst - taken);
-    done += count;
+    done += looks;
   }
   return done;
 }
@@ -287,6 +306,8 @@ ExceptionLoop::~ExceptionLoop() = default;
 
 uint32_t ExceptionLoop::turn(uint64_t now_ns) noexcept {
   State& state = *state_;
+  state.probes.refresh();
+  state.now_ns = now_ns;
   uint32_t done = 0;
   for (uint32_t c = 0; c < twin_class_count; ++c) {
     Bucket& bucket = state.buckets[c];
@@ -316,6 +337,14 @@ void ExceptionLoop::wake() noexcept {
 
 std::span<const TwinCounters> ExceptionLoop::counters() const {
   return state_->counters;
+}
+
+void ExceptionLoop::set_probes(std::shared_ptr<const ProbeTable> table) {
+  state_->probes.set(std::move(table));
+}
+
+const ProbeCounters& ExceptionLoop::probe_counters() const {
+  return state_->probes.counters();
 }
 
 }  // namespace headgate::dataplane

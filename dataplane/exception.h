@@ -6,6 +6,7 @@
 // In every turn it takes a bounded number of frames of each class, so that a flood in one class
 // delays the others by no more than one turn. What does not fit into a ring is dropped where it
 // would be put in: the worker counts drop_twin_ring_full, this thread its own reasons below.
+// Health checks that go the way of a client's packets are readdressed here: see probe_table.h.
 // Workers make no system calls, so they cannot wake this thread: it looks every 50 µs to 1 ms when
 // idle, and at once when the kernel sends.
 #pragma once
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "dataplane/error.h"
+#include "dataplane/probe_path.h"
 
 struct rte_mempool;
 struct rte_ring;
@@ -27,14 +29,20 @@ struct rte_ring;
 namespace headgate::dataplane {
 
 // Ordered by importance. The worker that hands a frame over decides (see Verdict):
-// twin_control, twin_backend (health checks), twin_not_ours.
-enum class TwinClass : uint8_t { control, backend, bulk };
-inline constexpr uint32_t twin_class_count = 3;
+// twin_control, twin_backend (health checks), twin_not_ours; and, apart from them, twin_probe: what
+// may be an answer to a probe through the data path.
+enum class TwinClass : uint8_t { control, backend, bulk, probe };
+inline constexpr uint32_t twin_class_count = 4;
+
+// mbuf->hash.usr of a frame of class probe: where it goes if it is no probe's.
+inline constexpr uint32_t probe_or_host = 0;     // to the kernel like any other
+inline constexpr uint32_t probe_or_nothing = 1;  // nowhere: its source is an address of ours
 
 // One worker's rings of rte_mbuf*, each single producer and single consumer.
 // A frame in to_twin has mbuf->port set to the port it came from (received from the wire) and its
 // VLAN tag inline. A frame in from_twin has mbuf->port set to the port it must leave through, also
-// with the tag inline and complete checksums; the worker owns a transmit queue of that port.
+// with the tag inline and complete checksums; the worker owns a transmit queue of that port. Its
+// mbuf->hash.usr is 0, or the id of the backend by way of which a probe is to go.
 struct ExceptionRings {
   std::array<rte_ring*, twin_class_count> to_twin{};
   rte_ring* from_twin = nullptr;
@@ -45,6 +53,7 @@ struct ExceptionRingDeleter {
 };
 using ExceptionRingsPtr = std::unique_ptr<ExceptionRings, ExceptionRingDeleter>;
 inline constexpr uint32_t exception_ring_size = 1024;  // frames per ring, power of two
+inline constexpr uint32_t probe_ring_size = exception_ring_size / 4;  // at most, of class probe
 [[nodiscard]] std::expected<ExceptionRingsPtr, Error> make_exception_rings(
     uint16_t worker, int socket, uint32_t size = exception_ring_size);
 
@@ -94,9 +103,9 @@ struct ExceptionOptions {
   std::vector<ExceptionRings> workers;  // by worker; the rings outlive the thread
   rte_mempool* pool = nullptr;          // for frames of the kernel
   // Frames per turn, over all workers, by class.
-  std::array<uint32_t, twin_class_count> per_turn{256, 128, 64};
+  std::array<uint32_t, twin_class_count> per_turn{256, 128, 64, 128};
   // Frames per second by class; 0: no limit. What is over waits in its ring.
-  std::array<uint32_t, twin_class_count> per_second{0, 0, 0};
+  std::array<uint32_t, twin_class_count> per_second{0, 0, 0, 0};
   uint32_t from_kernel_per_turn = 64;  // per twin
   std::vector<uint16_t> cores;         // where the thread may run; empty: where its creator may
 };
@@ -116,6 +125,10 @@ class ExceptionLoop {
   void wake() noexcept;  // from any thread
   // In the order of options.twins.
   [[nodiscard]] std::span<const TwinCounters> counters() const;
+  // What probe addresses stand for, from the next turn on; null: there are none. From one thread at
+  // a time.
+  void set_probes(std::shared_ptr<const ProbeTable> table);
+  [[nodiscard]] const ProbeCounters& probe_counters() const;
 
  private:
   struct State;
@@ -132,6 +145,10 @@ class ExceptionThread {
   ~ExceptionThread();  // stops and joins; frames left in rings stay there
 
   [[nodiscard]] std::span<const TwinCounters> counters() const;
+  // What probe addresses stand for, from the next turn on; null: there are none. From one thread at
+  // a time.
+  void set_probes(std::shared_ptr<const ProbeTable> table);
+  [[nodiscard]] const ProbeCounters& probe_counters() const;
 
  private:
   struct State;

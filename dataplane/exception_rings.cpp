@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include <rte_config.h>
@@ -33,17 +34,19 @@ std::expected<ExceptionRingsPtr, Error> make_exception_rings(uint16_t worker, in
                                                              uint32_t size) {
   ExceptionRingsPtr rings(new ExceptionRings);
   const std::string prefix = "hg_worker" + std::to_string(worker) + "_";
-  const auto make = [&](const std::string& name) {
+  const auto make = [&](const std::string& name, uint32_t frames) {
     // Exact size: all of it can be used, not one less.
-    return rte_ring_create((prefix + name).c_str(), size, socket,
+    return rte_ring_create((prefix + name).c_str(), frames, socket,
                            RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
   };
   bool complete = true;
   for (uint32_t c = 0; c < twin_class_count; ++c) {
-    rings->to_twin[c] = make("twin" + std::to_string(c));
+    const bool is_probes = c == static_cast<uint32_t>(TwinClass::probe);
+    rings->to_twin[c] =
+        make("twin" + std::to_string(c), is_probes ? std::min(size, probe_ring_size) : size);
     complete = complete && rings->to_twin[c] != nullptr;
   }
-  rings->from_twin = make("from_twin");
+  rings->from_twin = make("from_twin", size);
   if (complete && rings->from_twin != nullptr) return rings;
   return std::unexpected(Error{
       "worker " + std::to_string(worker) + ": no rings to the twins: " + rte_strerror(rte_errno),

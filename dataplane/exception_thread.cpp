@@ -93,4 +93,12 @@ std::span<const TwinCounters> ExceptionThread::counters() const {
   return state_->loop.counters();
 }
 
+void ExceptionThread::set_probes(std::shared_ptr<const ProbeTable> table) {
+  state_->loop.set_probes(std::move(table));
+}
+
+const ProbeCounters& ExceptionThread::probe_counters() const {
+  return state_->loop.probe_counters();
+}
+
 }  // namespace headgate::dataplane

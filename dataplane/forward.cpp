@@ -213,6 +213,28 @@ void forward_reply(Worker& worker, Packet& packet, ConnRef ref, StateWord state,
   send_to_client(worker, packet, ref, hop);
 }
 
+// Whom a packet in this direction leaves from and to.
+template <typename Entry>
+Endpoints ends_of(const Entry& entry, Direction direction) noexcept {
+  const bool forward = direction == Direction::forward;
+  const auto other = entry.key(forward ? Direction::reply : Direction::forward);
+  return {other.destination, other.source, other.destination_port, other.source_port};
+}
+
+// The connection of a backend that is down, with a word to both ends where both are known by it.
+void end_with_reset(Worker& worker, Packet& packet, ConnRef ref, Direction direction,
+                    StateWord state) noexcept {
+  end_connection(worker, ref);
+  originate_reset(worker, packet);
+  if (state.has(ConnFlag::has_reply_key)) {
+    const ConnTable& table = worker.connections;
+    originate_reset_onward(
+        worker, packet,
+        ref.is_v6() ? ends_of(table.v6(ref), direction) : ends_of(table.v4(ref), direction));
+  }
+  drop(worker, packet.mbuf, Verdict::drop_backend_reset);
+}
+
 // The rest of a drain. The client learns it at once, so that it can connect anew.
 void end_drained(Worker& worker, Packet& packet, ConnRef ref, Direction direction) noexcept {
   end_connection(worker, ref);
@@ -243,7 +265,12 @@ enum class Outcome : uint8_t {
                                       Direction direction, StateWord state,
                                       const BackendRow& backend) noexcept {
   const bool is_reply = direction == Direction::reply;
-  if (has(backend, backend_expire) || (!is_reply && begins_anew(worker, packet, state, backend))) {
+  const bool anew = !is_reply && begins_anew(worker, packet, state, backend);
+  if (has(backend, backend_reset) && packet.protocol == net::protocol_tcp && !anew) {
+    end_with_reset(worker, packet, ref, direction, state);
+    return Outcome::ended;
+  }
+  if (has(backend, backend_expire) || has(backend, backend_reset) || anew) {
     end_connection(worker, ref);
     return Outcome::is_over;
   }
@@ -254,6 +281,9 @@ enum class Outcome : uint8_t {
   if (!is_reply && has(backend, backend_cut)) {
     drop(worker, packet.mbuf, Verdict::drop_backend_removed);
     return Outcome::ended;
+  }
+  if ((packet.tcp_flags & net::tcp_syn) != 0 && state.state() == ConnState::syn_recv) {
+    note_handshake(worker, ref, direction, state);
   }
   return Outcome::go_on;
 }
@@ -339,6 +369,19 @@ void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend
   worker.counters.worker->fallback_stateless.add(1);
   count_packet_in(worker, backend.service_id, backend.id, packet.l3_length);
   send_to_backend(worker, packet, backend, backend.mode, no_conn, Verdict::sent_stateless);
+}
+
+void forward_probe(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {
+  const Mode mode = backend.mode;
+  const NextHop& hop = hop_at(worker, backend.next_hop);
+  const uint16_t overhead = mode == Mode::ipip ? tunnel_overhead(backend.address.family) : 0;
+  const bool has_way = mode == Mode::dr || mode == Mode::ipip;
+  if (!has_way || !may_pass(packet, hop, overhead) || lacks_tunnel(backend, mode)) {
+    return drop(worker, packet.mbuf, Verdict::drop_probe);
+  }
+  if (mode == Mode::ipip) return send_ipip(worker, packet, backend, hop, Verdict::sent_probe);
+  decrement_ttl(packet);
+  transmit_in_place(worker, packet, hop, Verdict::sent_probe);
 }
 
 }  // namespace headgate::dataplane

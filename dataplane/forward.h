@@ -20,4 +20,8 @@ void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept;
 // Forwards a packet to `backend` without a connection (DR and IPIP only).
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept;
 
+// Sends a health check's packet on to `backend`, as one of a connection would go (DR and IPIP
+// only), but counts no traffic and answers nothing.
+void forward_probe(Worker& worker, Packet& packet, const BackendRow& backend) noexcept;
+
 }  // namespace headgate::dataplane

@@ -61,13 +61,30 @@ bool drain_is_over(const Worker& worker, const ConnCommon& connection) noexcept 
   return backend != nullptr && deadline_passed(worker, *backend);
 }
 
+// Its backend refuses it: a reset in answer to the SYN.
+void count_refusal(Worker& worker, const ConnCommon& connection, StateWord before,
+                   Direction direction, ConnState next) noexcept {
+  const bool in_handshake =
+      before.state() == ConnState::syn_recv || before.state() == ConnState::syn_sent;
+  if (!in_handshake || direction != Direction::reply || next != ConnState::close) return;
+  const uint32_t id = connection.backend_id.load(std::memory_order_relaxed);
+  worker.counters.backends[backend_index(id)].refused.add(1);
+}
+
+void count_unanswered(Worker& worker, const ConnCommon& connection) noexcept {
+  const uint32_t id = connection.backend_id.load(std::memory_order_relaxed);
+  worker.counters.unanswered[backend_index(id)].add(1);
+}
+
 }  // namespace
 
 StateWord with_counts(StateWord state, bool udp_inactive) noexcept {
   const bool active = counts_as_active(state.state(), udp_inactive);
   state = state.without(ConnFlag::counted_active)
               .without(ConnFlag::counted_inactive)
-              .without(ConnFlag::embryonic);
+              .without(ConnFlag::embryonic)
+              .without(ConnFlag::syn_repeated)
+              .without(ConnFlag::syn_settled);
   if (state.state() == ConnState::syn_recv) state = state.with(ConnFlag::embryonic);
   return state.with(active ? ConnFlag::counted_active : ConnFlag::counted_inactive);
 }
@@ -92,6 +109,7 @@ void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_
     if (next == before.state() || !before.is_settled()) return;
     const StateWord after = with_counts(before.with_state(next), false);
     if (!worker.connections.transition(worker.options.id, ref, before, after)) continue;
+    count_refusal(worker, connection, before, direction, next);
     if (const int32_t change = live(after).active - live(before).active; change != 0) {
       add_live(worker, connection, change, -change);
     }
@@ -103,6 +121,21 @@ void change_state(Worker& worker, ConnRef ref, Direction direction, uint8_t tcp_
       rearm_sooner(worker, ref, after);
     }
     return;
+  }
+}
+
+// What a backend answered before the client repeated its SYN does not matter, since it answers that
+// one as well: so a handshake without repetitions costs nothing here.
+void note_handshake(Worker& worker, ConnRef ref, Direction direction, StateWord state) noexcept {
+  if (!state.has(ConnFlag::has_reply_key) || !state.is_settled()) return;
+  if (state.has(ConnFlag::syn_settled)) return;
+  const bool again = state.has(ConnFlag::syn_repeated);
+  if (!again && direction == Direction::reply) return;
+  const StateWord after = state.with(again ? ConnFlag::syn_settled : ConnFlag::syn_repeated);
+  // Another worker may have been first: that one has counted, or the next repetition is.
+  if (!worker.connections.transition(worker.options.id, ref, state, after)) return;
+  if (again && direction == Direction::forward) {
+    count_unanswered(worker, worker.connections.common(ref));
   }
 }
 
@@ -143,7 +176,13 @@ std::optional<Tick> look_at_connection(Worker& worker, ConnRef ref) noexcept {
   }
   // Of an entry that another worker unlinked, too: that one may not have removed both keys yet.
   const UnlinkResult result = worker.connections.unlink(worker.options.id, ref);
-  if (result.won) count_out(worker, connection, result.before);
+  if (result.won) {
+    count_out(worker, connection, result.before);
+    const bool repeated = result.before.has(ConnFlag::syn_repeated);
+    if (repeated && !result.before.has(ConnFlag::syn_settled)) {
+      count_unanswered(worker, connection);
+    }
+  }
   worker.connections.retire(worker.options.id, ref);
   return std::nullopt;
 }

@@ -35,6 +35,10 @@ void count_in_at_service(Worker& worker, ConnRef ref, StateWord published) noexc
   return backend.deadline_tick != 0 && is_past(backend.deadline_tick, worker.now.tick);
 }
 
+// A SYN, or a SYN-ACK, on a connection that was found in SYN_RECV with `state`: counts those whose
+// backend does not answer, NAT's and FULLNAT's, once each.
+void note_handshake(Worker& worker, ConnRef ref, Direction direction, StateWord state) noexcept;
+
 // Ends a connection now: its keys are gone when this returns, the entry follows after its wheel's
 // look and a grace period.
 void end_connection(Worker& worker, ConnRef ref) noexcept;

@@ -60,6 +60,12 @@ inline constexpr uint32_t held_packets_unconfigured = held_packets / 2;
 inline constexpr uint32_t held_packets_per_neighbour = 16;
 inline constexpr uint64_t hold_time_ms = 3000;
 
+// Source ports of probes through the data path on the wire, so many at a time: below those that
+// Linux gives to sockets of its own. And how long one waits for an answer.
+inline constexpr uint32_t probe_first_port = 1024;
+inline constexpr uint32_t probe_flow_count = 32768 - probe_first_port;
+inline constexpr uint32_t probe_idle_seconds = 30;
+
 static_assert(max_workers + max_other_actors < 256);
 static_assert(std::has_single_bit(wheel_slots) && std::has_single_bit(rearm_ring_entries));
 static_assert(burst_frames <= tx_buffer_frames && held_packets_per_neighbour <= held_packets);

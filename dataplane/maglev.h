@@ -41,6 +41,6 @@ void fill_maglev(std::span<const MaglevBackend> backends, std::span<uint16_t> ta
 [[nodiscard]] uint32_t maglev_table_size(uint32_t backends) noexcept;
 inline constexpr std::array<uint32_t, 7> maglev_table_sizes{251,   1021,   4093,  16381,
                                                             65537, 262139, 655373};
-inline constexpr uint32_t maglev_default_table = 65537;  // of mh services, unless configured
+inline constexpr uint32_t maglev_default_table = 65537;  // what memory is reckoned with
 
 }  // namespace headgate::dataplane

@@ -201,6 +201,36 @@ uint8_t traffic_class_of(const Packet& packet) noexcept {
   return static_cast<uint8_t>(packet.ipv6().version_class_flow.host() >> 20);
 }
 
+struct ResetNumbers {
+  net::be32 sequence;
+  net::be32 acknowledgement;
+  uint8_t flags;
+};
+
+// On account of the TCP segment `packet`.
+void send_reset(Worker& worker, const Packet& packet, const Endpoints& ends,
+                const ResetNumbers& numbers) noexcept {
+  if (!worker.rst_bucket.take(worker.now.ns, worker.root->settings.rst_per_second)) return;
+  const uint16_t header = ip_header_length(ends.source);
+  rte_mbuf* mbuf = new_packet(worker, static_cast<uint16_t>(header + sizeof(net::TcpHeader)));
+  if (mbuf == nullptr) return;
+  auto* l3 = rte_pktmbuf_mtod_offset(mbuf, uint8_t*, l2_room);
+  auto& reset = *reinterpret_cast<net::TcpHeader*>(l3 + header);
+  reset = {};
+  reset.source_port = ends.source_port;
+  reset.destination_port = ends.destination_port;
+  reset.offset_reserved = 5 << 4;
+  reset.flags = numbers.flags;
+  reset.sequence = numbers.sequence;
+  reset.acknowledgement = numbers.acknowledgement;
+  reset.checksum = net::checksum_finish(
+      net::checksum_add(pseudo_sum(ends.source, ends.destination, net::protocol_tcp, sizeof(reset)),
+                        {reinterpret_cast<const uint8_t*>(&reset), sizeof(reset)}));
+  write_ip_header(l3, ends.source, ends.destination, net::protocol_tcp, traffic_class_of(packet), 0,
+                  true, sizeof(reset));
+  send_own(worker, mbuf, ends.destination, Verdict::sent_rst);
+}
+
 }  // namespace
 
 void answer_arp(Worker& worker, Packet& packet) noexcept {
@@ -348,34 +378,25 @@ uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError er
 
 void originate_reset(Worker& worker, const Packet& packet) noexcept {
   if (packet.protocol != net::protocol_tcp || (packet.tcp_flags & net::tcp_rst) != 0) return;
-  if (!worker.rst_bucket.take(worker.now.ns, worker.root->settings.rst_per_second)) return;
-  const uint16_t header = ip_header_length(packet.source());
-  rte_mbuf* mbuf = new_packet(worker, static_cast<uint16_t>(header + sizeof(net::TcpHeader)));
-  if (mbuf == nullptr) return;
   const net::TcpHeader& segment = packet.tcp();
-  auto* l3 = rte_pktmbuf_mtod_offset(mbuf, uint8_t*, l2_room);
-  auto& reset = *reinterpret_cast<net::TcpHeader*>(l3 + header);
-  reset = {};
-  reset.source_port = segment.destination_port;
-  reset.destination_port = segment.source_port;
-  reset.offset_reserved = 5 << 4;
-  reset.flags = net::tcp_rst;
+  const Endpoints ends{packet.destination(), packet.source(), segment.destination_port,
+                       segment.source_port};
   if ((packet.tcp_flags & net::tcp_ack) != 0) {
-    reset.sequence = segment.acknowledgement;
-  } else {
-    const uint32_t data_offset = (segment.offset_reserved >> 4) * 4U;
-    const uint32_t data = packet.l4_length > data_offset ? packet.l4_length - data_offset : 0;
-    const uint32_t syn = (packet.tcp_flags & net::tcp_syn) != 0 ? 1 : 0;
-    const uint32_t fin = (packet.tcp_flags & net::tcp_fin) != 0 ? 1 : 0;
-    reset.flags |= net::tcp_ack;
-    reset.acknowledgement = net::be32::from_host(segment.sequence.host() + data + syn + fin);
+    return send_reset(worker, packet, ends, {segment.acknowledgement, {}, net::tcp_rst});
   }
-  reset.checksum = net::checksum_finish(net::checksum_add(
-      pseudo_sum(packet.destination(), packet.source(), net::protocol_tcp, sizeof(reset)),
-      {reinterpret_cast<const uint8_t*>(&reset), sizeof(reset)}));
-  write_ip_header(l3, packet.destination(), packet.source(), net::protocol_tcp,
-                  traffic_class_of(packet), 0, true, sizeof(reset));
-  send_own(worker, mbuf, packet.source(), Verdict::sent_rst);
+  const uint32_t data_offset = (segment.offset_reserved >> 4) * 4U;
+  const uint32_t data = packet.l4_length > data_offset ? packet.l4_length - data_offset : 0;
+  const uint32_t syn = (packet.tcp_flags & net::tcp_syn) != 0 ? 1 : 0;
+  const uint32_t fin = (packet.tcp_flags & net::tcp_fin) != 0 ? 1 : 0;
+  const auto seen = net::be32::from_host(segment.sequence.host() + data + syn + fin);
+  send_reset(worker, packet, ends, {{}, seen, net::tcp_rst | net::tcp_ack});
+}
+
+void originate_reset_onward(Worker& worker, const Packet& packet, const Endpoints& ends) noexcept {
+  const net::TcpHeader& segment = packet.tcp();
+  // Whose own SYN is not answered yet takes a reset only if it acknowledges that SYN.
+  const auto flags = static_cast<uint8_t>(net::tcp_rst | (packet.tcp_flags & net::tcp_ack));
+  send_reset(worker, packet, ends, {segment.sequence, segment.acknowledgement, flags});
 }
 
 }  // namespace headgate::dataplane

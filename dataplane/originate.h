@@ -34,4 +34,9 @@ uint16_t originate_icmp_error(Worker& worker, const Packet& packet, IcmpError er
 // Answers a TCP segment with a reset, unless it is one itself.
 void originate_reset(Worker& worker, const Packet& packet) noexcept;
 
+// Sends a reset in place of a TCP segment that is not sent on, a reset too, between the ends that
+// it would have had. Its number is the segment's own, the next one that the receiver waits for
+// unless the segment was a repetition: RFC 5961 section 3.2 takes no other.
+void originate_reset_onward(Worker& worker, const Packet& packet, const Endpoints& ends) noexcept;
+
 }  // namespace headgate::dataplane

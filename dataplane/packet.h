@@ -19,6 +19,21 @@ namespace headgate::dataplane {
 
 struct Packet {
   Packet() noexcept {}  // filled by parse_plain() or parse_frame()
+  // Off the path, where clearing it costs nothing.
+  explicit Packet(rte_mbuf* frame) noexcept
+      : mbuf(frame),
+        l3(nullptr),
+        l4(nullptr),
+        interface(0),
+        l2_length(0),
+        l3_length(0),
+        l4_length(0),
+        family(net::Family::none),
+        protocol(0),
+        tcp_flags(0),
+        ports(0),
+        hash(0),
+        key6{} {}
 
   rte_mbuf* mbuf;
   uint8_t* l3;         // IP header
@@ -69,6 +84,14 @@ struct Packet {
     return *reinterpret_cast<net::IcmpHeader*>(l4);
   }
   [[nodiscard]] uint8_t ttl() const noexcept { return is_v4() ? ipv4().ttl : ipv6().hop_limit; }
+};
+
+// Who a packet is from and to.
+struct Endpoints {
+  net::IpAddress source;
+  net::IpAddress destination;
+  net::be16 source_port;
+  net::be16 destination_port;
 };
 
 // The packets of a burst that go through the connection table, and the slots of the table where

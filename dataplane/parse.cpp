@@ -189,6 +189,34 @@ ParseResult parse_ipv6(Packet& packet, uint32_t contiguous) noexcept {
   return parse_ipv6_chain(packet, contiguous);
 }
 
+// What stands in front of layer 3. False when the frame is too short for it.
+bool parse_ethernet(rte_mbuf* mbuf, Packet& packet, uint16_t& type, uint16_t& vlan) noexcept {
+  packet.mbuf = mbuf;
+  packet.interface = none16;
+  packet.l2_length = sizeof(EthernetHeader);
+  packet.tcp_flags = 0;
+  packet.ports = 0;  // a fragment has a protocol, but none of these
+  if (mbuf->data_len < sizeof(EthernetHeader)) return false;
+  const auto* frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
+  type = reinterpret_cast<const EthernetHeader*>(frame)->type.host();
+  vlan = 0;
+  if (type != net::ethertype_vlan) return true;
+  if (mbuf->data_len < sizeof(EthernetHeader) + sizeof(net::VlanTag)) return false;
+  const auto& tag = *reinterpret_cast<const net::VlanTag*>(frame + sizeof(EthernetHeader));
+  vlan = tag.tci.host() & net::vlan_id_mask;  // 0: a priority tag, as if untagged
+  type = tag.type.host();
+  packet.l2_length += sizeof(net::VlanTag);
+  return true;
+}
+
+// `type`: that of IPv4 or IPv6.
+ParseResult parse_layer3(Packet& packet, uint16_t type) noexcept {
+  const uint32_t contiguous = packet.mbuf->data_len - uint32_t{packet.l2_length};
+  packet.l3 = rte_pktmbuf_mtod_offset(packet.mbuf, uint8_t*, packet.l2_length);
+  packet.family = type == net::ethertype_ipv4 ? net::Family::ipv4 : net::Family::ipv6;
+  return packet.is_v4() ? parse_ipv4(packet, contiguous) : parse_ipv6(packet, contiguous);
+}
+
 }  // namespace
 
 uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
@@ -215,26 +243,10 @@ bool take_virtual_mac(RegionView region, const SnapshotRoot& root, uint16_t inte
 
 ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf, uint16_t port,
                         Packet& packet) noexcept {
-  packet.mbuf = mbuf;
-  packet.interface = none16;
-  packet.l2_length = sizeof(EthernetHeader);
-  packet.tcp_flags = 0;
-  packet.ports = 0;  // a fragment has a protocol, but none of these
-  const uint32_t contiguous = mbuf->data_len;
-  if (contiguous < sizeof(EthernetHeader)) return dropped(Verdict::drop_truncated);
-  auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
-  auto& ethernet = *reinterpret_cast<EthernetHeader*>(frame);
-  uint16_t type = ethernet.type.host();
+  uint16_t type = 0;
   uint16_t vlan = 0;
-  if (type == net::ethertype_vlan) {
-    if (contiguous < sizeof(EthernetHeader) + sizeof(net::VlanTag)) {
-      return dropped(Verdict::drop_truncated);
-    }
-    const auto& tag = *reinterpret_cast<const net::VlanTag*>(frame + sizeof(EthernetHeader));
-    vlan = tag.tci.host() & net::vlan_id_mask;  // 0: a priority tag, as if untagged
-    type = tag.type.host();
-    packet.l2_length += sizeof(net::VlanTag);
-  }
+  if (!parse_ethernet(mbuf, packet, type, vlan)) return dropped(Verdict::drop_truncated);
+  auto& ethernet = *rte_pktmbuf_mtod(mbuf, EthernetHeader*);
   packet.interface = interface_of(region, root, port, vlan);
   if (packet.interface == none16) return found(FrameKind::twin_other);
   const bool for_us =
@@ -245,17 +257,23 @@ ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* m
   if (type != net::ethertype_ipv4 && type != net::ethertype_ipv6) {
     return found(is_link_control(type) ? FrameKind::twin_control : FrameKind::twin_other);
   }
-  packet.l3 = frame + packet.l2_length;
-  packet.family = type == net::ethertype_ipv4 ? net::Family::ipv4 : net::Family::ipv6;
-  const ParseResult result = type == net::ethertype_ipv4
-                                 ? parse_ipv4(packet, contiguous - packet.l2_length)
-                                 : parse_ipv6(packet, contiguous - packet.l2_length);
+  const ParseResult result = parse_layer3(packet, type);
   if (for_us || result.kind == FrameKind::drop) return result;
   // A broadcast or multicast frame never carries a connection's packet (RFC 1122 section 3.3.6).
   if (result.kind == FrameKind::twin_control) return result;
   const bool solicitation = result.kind == FrameKind::icmp && !packet.is_v4() &&
                             packet.ipv6().destination.bytes[0] == 0xff;
   return solicitation ? result : found(FrameKind::twin_other);
+}
+
+ParseResult parse_ip(Packet& packet) noexcept {
+  uint16_t type = 0;
+  uint16_t vlan = 0;
+  if (!parse_ethernet(packet.mbuf, packet, type, vlan)) return dropped(Verdict::drop_truncated);
+  if (type != net::ethertype_ipv4 && type != net::ethertype_ipv6) {
+    return found(FrameKind::twin_other);
+  }
+  return parse_layer3(packet, type);
 }
 
 }  // namespace headgate::dataplane

@@ -14,6 +14,10 @@ namespace headgate::dataplane {
 [[nodiscard]] ParseResult parse_frame(RegionView region, const SnapshotRoot& root, rte_mbuf* mbuf,
                                       uint16_t port, Packet& packet) noexcept;
 
+// The same of the IP packet in packet.mbuf alone, whomever the frame is for: packet.interface stays
+// none16. twin_other: no IP.
+[[nodiscard]] ParseResult parse_ip(Packet& packet) noexcept;
+
 // The interface of frames with this VLAN id (0: untagged) on a port; none16 if it is not ours.
 [[nodiscard]] uint16_t interface_of(RegionView region, const SnapshotRoot& root, uint16_t port,
                                     uint16_t vlan) noexcept;

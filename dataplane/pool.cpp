@@ -112,7 +112,8 @@ uint32_t mbufs_needed(std::span<const PoolDemand> ports, uint16_t workers) {
   }
   // A thread's cache holds up to half as much again; the exception thread and control have one too.
   count += (workers + 2U) * (cache_size + cache_size / 2);
-  count += workers * ((twin_class_count + 1) * exception_ring_size + held_packets);
+  // Those to the twins but for the probes', and the one from there.
+  count += workers * (twin_class_count * exception_ring_size + probe_ring_size + held_packets);
   // The pool's ring has a power of two less one.
   return std::bit_ceil(count + 1) - 1;
 }

@@ -33,7 +33,9 @@ bool inside(const RegionArea& area, uint64_t mapped_bytes) {
 
 uint64_t worker_stride(const RegionLimits& limits) {
   const uint64_t rows = uint64_t{limits.max_services} + limits.max_backends;
-  return round_up(sizeof(WorkerCounters) + rows * sizeof(TrafficRow), page_bytes);
+  return round_up(sizeof(WorkerCounters) + rows * sizeof(TrafficRow) +
+                      uint64_t{limits.max_backends} * sizeof(Counter),
+                  page_bytes);
 }
 
 }  // namespace
@@ -91,10 +93,13 @@ CounterRows counter_rows(RegionView region, uint32_t worker) noexcept {
   const RegionHeader& header = header_of(region);
   const uint64_t begin = header.worker_rows + worker * header.worker_stride_bytes;
   auto* const worker_row = region.at(Offset<WorkerCounters>{begin});
-  auto* const rows = region.at(Offset<TrafficRow>{begin + sizeof(WorkerCounters)});
+  auto* const services = region.at(Offset<TrafficRow>{begin + sizeof(WorkerCounters)});
+  TrafficRow* const backends = services + header.limits.max_services;
+  auto* const unanswered = reinterpret_cast<Counter*>(backends + header.limits.max_backends);
   return {.worker = worker_row,
-          .services = {rows, header.limits.max_services},
-          .backends = {rows + header.limits.max_services, header.limits.max_backends}};
+          .services = {services, header.limits.max_services},
+          .backends = {backends, header.limits.max_backends},
+          .unanswered = {unanswered, header.limits.max_backends}};
 }
 
 std::span<ServiceShared> service_shared(RegionView region) noexcept {

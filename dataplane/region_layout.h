@@ -3,7 +3,8 @@
 //   RegionHeader | snapshot arena | connection table | counters
 //                                                      ├─ ServiceShared, one a service
 //                                                      └─ for each worker: WorkerCounters,
-//                                                         service rows, backend rows
+//                                                         service rows, backend rows, and
+//                                                         unanswered connections by backend
 //
 // A process that maps the region checks the header before it believes anything else: magic,
 // version, the sizes of the structures it was built with, and that every area lies inside the
@@ -41,7 +42,7 @@ struct RegionArea {
 
 inline constexpr uint64_t region_magic = 0x31657461'67646168;  // "hadgate1", little endian
 // Grows with every change of the layout that the structures' sizes do not show.
-inline constexpr uint32_t region_version = 2;
+inline constexpr uint32_t region_version = 3;
 
 struct RegionHeader {
   uint64_t magic;

@@ -108,6 +108,9 @@ enum BackendFlag : uint8_t {
   // Of a quiescent one: a client that opens a connection anew is scheduled anew, whatever state it
   // was in (on_backend_removed: expire).
   backend_reopens = 1U << 4,
+  // Out of its service: a connection ends at its next packet, and TCP's ends are told by resets
+  // (on_down: reset). Not of connections of which nothing is heard: resets need a packet's numbers.
+  backend_reset = 1U << 5,
 };
 
 // What an established connection needs of its backend: one cache line, found by id.
@@ -287,7 +290,7 @@ struct SnapshotRoot {
   OffsetArray<OwnershipSlot> ownership_slots;  // a power of two, or empty
   OffsetArray<VirtualMacs> virtual_macs;       // by interface, or empty
   // Differs whenever connections are to end, or to end sooner, that may send nothing more: a
-  // backend got a deadline or `backend_expire`, a time-out became shorter.
+  // backend got a deadline, `backend_expire` or `backend_reset`, a time-out became shorter.
   uint32_t sweep_serial;
   uint32_t reserved;
   Settings settings;

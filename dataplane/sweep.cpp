@@ -15,14 +15,22 @@ void begin_when_due(Worker& worker) noexcept {
   sweep = {.serial = serial, .cursor = 0, .earliest = std::nullopt, .next = std::nullopt};
 }
 
+// Whether the entry ends at once, whatever would still come.
+bool is_to_end(const BackendRow& backend, const ConnCommon& entry) noexcept {
+  if ((backend.flags & backend_expire) != 0) return true;
+  const bool is_tcp_flow = entry.kind == EntryKind::flow && entry.protocol == net::protocol_tcp;
+  return (backend.flags & backend_reset) != 0 && !is_tcp_flow;
+}
+
 void look_at(Worker& worker, ConnRef ref, const ConnCommon& entry) noexcept {
   // Each worker ends its own: their timers are its to change.
   if (entry.state().owner() != worker.options.id) return;
   const BackendRow* backend =
       find_backend(worker.region, *worker.root, entry.backend_id.load(std::memory_order_relaxed));
   if (backend != nullptr) {
-    const bool expires = (backend->flags & backend_expire) != 0;
-    if (expires || deadline_passed(worker, *backend)) return end_connection(worker, ref);
+    if (is_to_end(*backend, entry) || deadline_passed(worker, *backend)) {
+      return end_connection(worker, ref);
+    }
     const Tick deadline = backend->deadline_tick;
     std::optional<Tick>& earliest = worker.sweep.earliest;
     if (deadline != 0 && (!earliest || !is_past(*earliest, deadline))) earliest = deadline;

@@ -26,9 +26,11 @@ namespace headgate::dataplane {
   X(sent_icmp_error, sent, "ICMP error of our own")                                        \
   X(sent_from_twin, sent, "frame of the kernel sent")                                      \
   X(sent_stateless, sent, "forwarded by hash without a connection")                        \
+  X(sent_probe, sent, "health check sent to a backend as a client's packet")               \
   X(twin_not_ours, twin, "not for a service: handed to the kernel")                        \
   X(twin_control, twin, "ARP, ND, VRRP, BGP or the like: handed to the kernel")            \
   X(twin_backend, twin, "from a backend's address to the host: handed to the kernel")      \
+  X(twin_probe, twin, "to the host, may be an answer to such a health check")              \
   X(held_neighbour, held, "waits until the neighbour's MAC is known")                      \
   X(drop_truncated, drop, "shorter than its headers say")                                  \
   X(drop_malformed, drop, "header with an impossible value")                               \
@@ -52,7 +54,9 @@ namespace headgate::dataplane {
   X(drop_neighbour_timeout, drop, "the neighbour did not answer in time")                  \
   X(drop_blackhole, drop, "the route says blackhole")                                      \
   X(drop_backend_removed, drop, "connection of a removed backend, dropped as configured")  \
+  X(drop_backend_reset, drop, "connection of a backend that is down, reset as configured") \
   X(drop_drain_deadline, drop, "the drain deadline of the backend has passed")             \
+  X(drop_probe, drop, "such a health check for which there is no way to the backend")      \
   X(drop_table_full, drop, "no free connection entry")                                     \
   X(drop_embryonic_quota, drop, "too many connections without a completed handshake")      \
   X(drop_insert_contended, drop, "lost too many races for a connection's key")             \

@@ -5,8 +5,10 @@
 
 #include <rte_ethdev.h>
 
+#include "dataplane/forward.h"
 #include "dataplane/lifetime.h"
 #include "dataplane/output.h"
+#include "dataplane/parse.h"
 #include "dataplane/pipeline.h"
 
 namespace headgate::dataplane {
@@ -51,7 +53,17 @@ uint32_t receive(Worker& worker) noexcept {
   return found;
 }
 
-// Frames that the kernel sends leave as they are.
+// A health check's, by way of a backend: see probe_table.h.
+void send_probe(Worker& worker, rte_mbuf* mbuf, uint32_t backend_id) noexcept {
+  const BackendRow* backend = find_backend(worker.region, *worker.root, backend_id);
+  Packet packet(mbuf);
+  if (backend == nullptr || parse_ip(packet).kind != FrameKind::flow) {
+    return drop(worker, mbuf, Verdict::drop_probe);
+  }
+  forward_probe(worker, packet, *backend);
+}
+
+// Frames that the kernel sends leave as they are, but for probes.
 uint32_t send_for_kernel(Worker& worker) noexcept {
   if (worker.exception.from_twin == nullptr) return 0;
   std::array<rte_mbuf*, burst_frames> frames;
@@ -59,7 +71,12 @@ uint32_t send_for_kernel(Worker& worker) noexcept {
       worker.exception.from_twin, reinterpret_cast<void**>(frames.data()), burst_frames, nullptr);
   worker.counters.worker->from_twin.add(count);
   for (unsigned i = 0; i < count; ++i) {
-    transmit_frame(worker, frames[i], frames[i]->port, Verdict::sent_from_twin);
+    const uint32_t backend_id = frames[i]->hash.usr;
+    if (backend_id != 0) {
+      send_probe(worker, frames[i], backend_id);
+    } else {
+      transmit_frame(worker, frames[i], frames[i]->port, Verdict::sent_from_twin);
+    }
   }
   return count;
 }

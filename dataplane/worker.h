@@ -105,6 +105,9 @@ struct SharedState {
   std::span<ServiceShared> services;       // by service id
   rte_mempool* mempool = nullptr;          // for packets of our own
   rte_ring* neighbour_requests = nullptr;  // NeighbourRequest elements, to control
+  // Control's: there are probes through the data path, so that what comes to the host from a VIP of
+  // ours may be an answer to one.
+  std::atomic<bool> probing{false};
 };
 
 struct AlignedDelete {

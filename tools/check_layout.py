@@ -29,7 +29,7 @@ ANY = [""]
 ARROWS = {
     "dataplane/net": (["dataplane/net/"], []),
     "dataplane": (["dataplane/"], ["rte_"]),
-    "config": (["config/", "dataplane/net/"], ["yaml-cpp/", "fmt/"]),
+    "config": (["config/", "dataplane/net/"], ["yaml-cpp/", "fmt/", "re2/"]),
     "vrrp": (["vrrp/", "dataplane/net/"], ["fmt/"]),
     "control": (["control/", "vrrp/", "config/", "dataplane/"], ANY),
     "tools": (["tools/", "control/protocol.h", "dataplane/net/"], ["CLI/", "boost/", "fmt/"]),
@@ -37,7 +37,7 @@ ARROWS = {
 }
 LIBRARIES = re.compile(
     r"(rte_|boost/|yaml-cpp/|fmt/|CLI/|gtest/|gmock/|benchmark/"
-    r"|netlink/|openssl/|ares|bpf/|xdp/|pcap|numa)"
+    r"|re2/|netlink/|openssl/|ares|bpf/|xdp/|pcap|numa)"
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 

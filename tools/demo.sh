@@ -2,8 +2,8 @@
 # headgate at work: real HTTP requests from a client through a VIP to two nginx servers, each mode
 # in a network of its own made of namespaces, and what the packets looked like on the way.
 #
-#   tools/demo.sh [dr|nat|fullnat|ipip|vrrp|all]  default: all, one after the other; vrrp is a
-#                                               failover between two boxes
+#   tools/demo.sh [dr|nat|fullnat|ipip|health|vrrp|all]  default: all, one after the other; health
+#                                               kills servers under traffic, vrrp one of two boxes
 #   tools/demo.sh MODE --keep                   leaves that mode running and says what to try
 #   tools/demo.sh stop ID                       takes a kept one down
 #
@@ -12,9 +12,11 @@
 set -euo pipefail
 # shellcheck source=tools/demo_vrrp.sh
 source "$(dirname "${BASH_SOURCE[0]}")/demo_vrrp.sh"
+# shellcheck source=tools/demo_health.sh
+source "$(dirname "${BASH_SOURCE[0]}")/demo_health.sh"
 
 readonly requests=50 # of each family
-readonly all_modes=(dr nat fullnat ipip vrrp)
+readonly all_modes=(dr nat fullnat ipip health vrrp)
 build_dir=${HEADGATE_BUILD:-$repository/build}
 programs=(control/headgated tools/headgate tools/ipip_decap)
 keep=0
@@ -300,7 +302,7 @@ main() {
     case $1 in
       -h | --help) usage && exit 0 ;;
       --keep) keep=1 ;;
-      dr | nat | fullnat | ipip | vrrp) modes+=("$1") ;;
+      dr | nat | fullnat | ipip | health | vrrp) modes+=("$1") ;;
       all) modes+=("${all_modes[@]}") ;;
       stop) stop_kept "${2:-}" && exit 0 ;;
       *) fail "unknown argument '$1' (--help tells)" ;;
@@ -311,16 +313,24 @@ main() {
   ((keep == 0 || ${#modes[@]} == 1)) || fail '--keep needs one mode: tools/demo.sh nat --keep'
   prepare
   for mode in "${modes[@]}"; do
-    if [[ $mode == vrrp ]]; then run_vrrp; else run_mode "$mode"; fi
+    case $mode in
+      vrrp | health) "run_$mode" ;;
+      *) run_mode "$mode" ;;
+    esac
     if ((keep == 0)); then testbed_destroy "$testbed_id"; fi
   done
   if ((failed)); then
-    printf '\n%sSome requests failed.%s\n' "$red" "$plain"
+    printf '\n%sRequests failed that should not have.%s\n' "$red" "$plain"
   else
-    printf '\n%sEvery request was answered.%s\n' "$green" "$plain"
+    printf '\n%sEvery request was answered%s.%s\n' "$green" \
+      "$([[ " ${modes[*]} " != *' health '* ]] || echo ', but for those to a server that had just died')" \
+      "$plain"
   fi
   if ((keep)); then
-    if [[ ${modes[0]} == vrrp ]]; then say_what_to_try_vrrp; else say_what_to_try; fi
+    case ${modes[0]} in
+      vrrp | health) "say_what_to_try_${modes[0]}" ;;
+      *) say_what_to_try ;;
+    esac
     testbed_keep
   fi
   exit "$failed"

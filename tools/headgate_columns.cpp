@@ -34,7 +34,8 @@ constexpr std::array backends{
     ListColumn{"NAME", "name"},
     ListColumn{"MODE", "mode"},
     ListColumn{"STATE", "state"},
-    ListColumn{"WEIGHT", "weight", Kind::plain},
+    ListColumn{"FOR", "for_s", Kind::duration},
+    ListColumn{"WEIGHT", "effective_weight", Kind::plain, false, "weight"},
     ListColumn{"ENDS IN", "ends_in_s", Kind::duration},
     ListColumn{"ACTIVE", "active", Kind::count, true},
     ListColumn{"INACTIVE", "inactive", Kind::count, true},
@@ -44,6 +45,17 @@ constexpr std::array backends{
     ListColumn{"IN BYTES", "in_bytes", Kind::bytes, true},
     ListColumn{"OUT BYTES", "out_bytes", Kind::bytes, true},
     ListColumn{"REFUSED", "refused", Kind::count, true},
+    ListColumn{"REASON", "reason"},
+};
+constexpr std::array checks{
+    ListColumn{"SERVICE", "service"},
+    ListColumn{"BACKEND", "backend"},
+    ListColumn{"CHECK", "check"},
+    ListColumn{"TARGET", "target"},
+    ListColumn{"STATE", "state"},
+    ListColumn{"PROGRESS", "progress"},
+    ListColumn{"LAST", "last_s", Kind::duration},
+    ListColumn{"REASON", "reason"},
 };
 constexpr std::array connections{
     ListColumn{"PROTO", "protocol"},  ListColumn{"CLIENT", "client"},
@@ -106,15 +118,22 @@ constexpr std::array vrrp{
     ListColumn{"GROUP", "group"},
     ListColumn{"REASON", "reason"},
 };
+constexpr std::array audit{
+    ListColumn{"TIME", "time"},       ListColumn{"WHO", "who"},
+    ListColumn{"COMMAND", "command"}, ListColumn{"GENERATION", "generation", Kind::plain},
+    ListColumn{"OUTCOME", "outcome"},
+};
 
 constexpr std::array layouts{
     ListLayout{"show services", "No services are configured.", false, services},
     ListLayout{"show backends", "No backends.", false, backends},
+    ListLayout{"show checks", "No checks.", false, checks},
     ListLayout{"show connections", "No connections.", true, connections},
     ListLayout{"show ports", "No ports.", false, ports},
     ListLayout{"show workers", "No workers.", false, workers},
     ListLayout{"show drops", "Nothing was dropped.", false, drops},
     ListLayout{"show neighbours", "No neighbours are in use.", false, neighbours},
+    ListLayout{"show audit", "No changes.", false, audit},
     ListLayout{"show vrrp", "No virtual routers.", false, vrrp},
 };
 
@@ -145,7 +164,9 @@ std::string cell_text(const ListColumn& column, const json::object& row, bool ex
     case Kind::text:
       break;
   }
-  const std::string text = text_of(row, column.key);
+  std::string text = text_of(row, column.key);
+  // A row stays one line, and a terminal obeys nobody's names and arguments.
+  std::ranges::replace_if(text, [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
   return text.empty() ? "-" : text;
 }
 

@@ -93,6 +93,25 @@ class Builder {
     return *this;
   }
 
+  // Of at least a millisecond and at most a day, as milliseconds.
+  Builder& short_time(const std::string& flags, const std::string& key,
+                      const std::string& description) {
+    app_->add_option_function<std::string>(
+            flags,
+            [r = request_, key](const std::string& text) {
+              const auto value = parse_duration_ms(text);
+              if (!value) throw CLI::ValidationError(value.error());
+              constexpr uint64_t longest_ms = 86'400'000;
+              if (*value == 0 || *value > longest_ms) {
+                throw CLI::ValidationError(text + " is not from 1ms to 1d");
+              }
+              r->arguments[key] = *value;
+            },
+            description)
+        ->type_name("TIME");
+    return *this;
+  }
+
   Builder& list(const std::string& flags, const std::string& key, const std::string& description) {
     app_->add_option_function<std::vector<std::string>>(
             flags,
@@ -171,6 +190,9 @@ void add_show(Builder& root) {
   show.word("backends", "backends with their traffic, those still draining too")
       .text("service", "service", "only those of this service")
       .text("--backend", "backend", "only this backend: its name or ADDRESS[:PORT]");
+  show.word("checks", "what the checks of backends say")
+      .text("service", "service", "only those of this service")
+      .text("--backend", "backend", "only those of this backend: its name or ADDRESS[:PORT]");
   show.word("connections", "live connections")
       .text("--service", "service", "only those of this service")
       .text("--backend", "backend", "only those to this backend: ADDRESS[:PORT]")
@@ -185,6 +207,9 @@ void add_show(Builder& root) {
   show.word("vrrp", "virtual routers and sync groups")
       .text("name", "name", "all about this one: a virtual router's name, or a sync group's");
   show.word("config", "the configuration that runs, as YAML");
+  show.word("pending", "the apply that waits for its confirmation");
+  show.word("audit", "who changed what, and what came of it: the end of the audit log")
+      .number("--last", "last", "so many lines (20)");
 }
 
 void service_options(Builder& command) {
@@ -208,7 +233,18 @@ void service_options(Builder& command) {
       .flag("--newest-first,!--oldest-first", "newest_first",
             "schedulers begin with the backend added last, as IPVS does")
       .flag("--udp-active,!--udp-inactive", "udp_counts_as_active",
-            "UDP flows count as active connections; IPVS counts them as inactive");
+            "UDP flows count as active connections; IPVS counts them as inactive")
+      .flag("--inhibit-on-failure,!--no-inhibit-on-failure", "inhibit_on_failure",
+            "a backend that is down stays with weight 0")
+      .text("--on-down", "on_down",
+            "connections of a backend that is down: keep, reset or reschedule")
+      .duration("--slow-start", "slow_start_s",
+                "a backend that comes up gets its share in this time; 0s: at once")
+      .number("--panic-percent", "panic_percent",
+              "use all backends when fewer than this share are up; 0: never")
+      .number("--quorum", "quorum", "weight of backends that has to be up")
+      .number("--quorum-hysteresis", "quorum_hysteresis",
+              "so much more for the quorum to come back, and less for it to go");
 }
 
 void add_service(Builder& root) {
@@ -233,11 +269,14 @@ void backend_options(Builder& command) {
       .number("--lower-threshold", "lower_threshold", "and new ones again below this")
       .flag("--enable,!--disable", "enabled", "a disabled one keeps its place and takes nothing")
       .duration("--drain-deadline", "drain_deadline_s",
-                "connections end so long after it left; or none");
+                "connections end so long after it left; or none")
+      .number("--priority", "priority", "of its pool: a higher number waits for those below")
+      .flag("--inhibit-on-failure,!--no-inhibit-on-failure", "inhibit_on_failure",
+            "it stays with weight 0 while it is down; the service says when not given");
 }
 
 void add_backend(Builder& root) {
-  Builder backend = root.word("backend", "add, edit, delete or drain a backend", false);
+  Builder backend = root.word("backend", "add, edit, delete, check or drain a backend", false);
   const auto positional = [](Builder& command) {
     command.text("service", "service", "its service: name, or ADDRESS:PORT[/tcp|udp], or mark:N",
                  true);
@@ -251,6 +290,8 @@ void add_backend(Builder& root) {
   backend_options(edit);
   Builder remove = backend.word("delete", "take a backend out; its connections live on");
   positional(remove);
+  Builder check = backend.word("check", "ask its checks now, out of turn");
+  positional(check);
   Builder drain = backend.word("drain", "weight 0: no new connections, those it has go on");
   positional(drain);
   drain.duration("--deadline", "deadline_s", "end what is left after this");
@@ -267,6 +308,14 @@ void add_vrrp(Builder& root) {
 void add_rest(Builder& root) {
   root.word("reload", "read the configuration file again and apply what changed")
       .text("file", "file", "another file, from now on");
+  root.word("plan", "what a file would change, and which connections would move; changes nothing")
+      .text("file", "file", "the file; the daemon's own when not given");
+  root.word("apply", "read a file and apply what changed, on probation if so wished")
+      .text("file", "file", "the file, the daemon's own from now on", true)
+      .short_time("--confirm-within", "confirm_within_ms",
+                  "take it back unless `headgate confirm` comes within this: 60s, 2m, 500ms");
+  root.word("confirm", "keep what was applied on probation");
+  root.word("rollback", "take back at once what was applied on probation");
   Builder timeouts = root.word("timeouts", "show or set the idle time-outs of connections");
   timeouts.word("set", "set some: udp=300 tcp_established=15m")
       .times("times", "names as `headgate timeouts` shows them");
@@ -371,6 +420,23 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
     }
   }
   return invocation;
+}
+
+std::expected<uint64_t, std::string> parse_duration_ms(std::string_view text) {
+  constexpr std::string_view unit = "ms";
+  if (!text.ends_with(unit)) {
+    const auto seconds = parse_duration(text);
+    if (!seconds)
+      return std::unexpected(fmt::format("{} is no time; write 500ms, 30s or 5m", text));
+    return *seconds * 1000;
+  }
+  const std::string_view digits = text.substr(0, text.size() - unit.size());
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size() || number > UINT32_MAX) {
+    return std::unexpected(fmt::format("{} is no time; write 500ms, 30s or 5m", text));
+  }
+  return number;
 }
 
 std::expected<uint64_t, std::string> parse_duration(std::string_view text) {

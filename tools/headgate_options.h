@@ -35,5 +35,7 @@ struct Ending {
 
 // "30", "30s", "5m", "2h", "1d" as seconds.
 [[nodiscard]] std::expected<uint64_t, std::string> parse_duration(std::string_view text);
+// The same and "500ms", as milliseconds.
+[[nodiscard]] std::expected<uint64_t, std::string> parse_duration_ms(std::string_view text);
 
 }  // namespace headgate::cli

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tools/headgate_columns.h"
+#include "tools/headgate_plan.h"
 #include "tools/headgate_table.h"
 #include "tools/headgate_vrrp.h"
 
@@ -263,6 +264,7 @@ std::string print_change(const Status& status, Format /*format*/) {
 std::unique_ptr<Renderer> make_renderer(std::string_view command, Format format) {
   if (format.json) return std::make_unique<JsonRenderer>();
   if (command == "show vrrp") return make_vrrp_renderer(format);
+  if (command == "plan") return make_plan_renderer(format);
   if (const ListLayout* layout = find_layout(command)) {
     return std::make_unique<ListRenderer>(*layout, format);
   }

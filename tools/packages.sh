@@ -12,20 +12,20 @@ set -euo pipefail
 build_packages=(
   g++ meson ninja-build ccache pkg-config
   libdpdk-dev libboost1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev libnl-route-3-dev libssl-dev
-  libcurl4-openssl-dev
+  libcurl4-openssl-dev libre2-dev libldns-dev
   libgtest-dev libgmock-dev
 )
 # What the built programs need, for a machine or an image that only runs them.
 run_packages=(
   libfmt9 libyaml-cpp0.7 libnl-route-3-200 librte-meta-net librte-meta-bus librte-meta-mempool
-  libcurl4 iproute2
+  libcurl4 libre2-9 libldns3 libssl3 iproute2
 )
 # What the demo adds: real servers, a client, and eyes.
 demo_packages=(nginx curl tcpdump ethtool python3)
 # What the tests add to that.
 test_packages=(
   libbenchmark-dev python3-scapy python3-yaml wrk iperf3 jq valgrind dpdk-dev lua5.4
-  keepalived psmisc "${demo_packages[@]}"
+  keepalived psmisc nftables openssl dnsmasq-base python3-aiosmtpd "${demo_packages[@]}"
 )
 # The compiler's run-time library is for the fuzz targets.
 lint_packages=(

@@ -13,6 +13,7 @@
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "config/health_model.h"
 #include "control/error.h"
@@ -35,6 +36,9 @@ struct ProbeOutcome {
   // /health, expected 200-299".
   std::string reason;
   std::optional<uint16_t> weight{};  // that a script asks for
+  // false: there was no descriptor, memory, port or permission to ask with, which says nothing of
+  // the server.
+  bool asked = true;
 };
 
 class Prober {
@@ -42,14 +46,17 @@ class Prober {
   virtual ~Prober() = default;
   // One attempt, over after the check's timeout_ms at most (a script that does not die takes two
   // seconds more to be reaped, but the attempt is answered in time). Not called again before it has
-  // ended. Cancelled (asio terminal cancellation), it closes what it has opened and ends.
+  // ended, always on the same loop. Cancelled (asio terminal cancellation), it closes what it has
+  // opened and ends with an outcome that means nothing.
   [[nodiscard]] virtual boost::asio::awaitable<ProbeOutcome> run() = 0;
 };
 
 // An error when the check cannot be made ready: an expression or certificate file that cannot be
 // read. `user` is who runs a script; empty: the daemon's own. May read files: on the helper pool.
+// `helpers` is where an expression is looked for in a long page, joined before the loop goes;
+// without it that may take the loop some milliseconds.
 [[nodiscard]] std::expected<std::unique_ptr<Prober>, Error> make_prober(
     const config::Check& check, const ProbeTarget& target,
-    const std::optional<ProgramUser>& user = {});
+    const std::optional<ProgramUser>& user = {}, boost::asio::thread_pool* helpers = nullptr);
 
 }  // namespace headgate::control

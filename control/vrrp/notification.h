@@ -23,4 +23,7 @@ struct Notification {
   config::VrrpNotify settings;
 };
 
+// As keepalived writes it to its pipe: INSTANCE "VI_1" MASTER 100
+[[nodiscard]] std::string fifo_line(const Notification& notification);
+
 }  // namespace headgate::control

@@ -5,16 +5,18 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <sched.h>
+#include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
+#include "control/program_queue.h"
+#include "control/programs.h"
 #include "control/vrrp/notification.h"
-#include "control/vrrp/programs.h"
 
 namespace boost::asio {
 class io_context;
@@ -31,30 +33,33 @@ struct NotifierOptions {
 
 class Notifier {
  public:
-  struct Counts {
-    uint64_t run = 0;      // ended with status 0
-    uint64_t failed = 0;   // otherwise: logged with the reason and the first of its output
-    uint64_t dropped = 0;  // did not run, as too many waited or the daemon ended
-  };
+  using Counts = ProgramQueue::Counts;
 
   explicit Notifier(boost::asio::io_context& loop, NotifierOptions options = {});
-  ~Notifier();  // kills what runs
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
   // Before the first notify() of a configuration.
-  void set_programs(std::shared_ptr<const VrrpPrograms> programs);
+  void set_programs(std::shared_ptr<const Programs> programs);
   // On the loop's thread; returns at once.
   void notify(const Notification& notification);
-  // Nothing runs or waits.
-  [[nodiscard]] bool idle() const;
+  [[nodiscard]] bool idle() const { return queue_.idle(); }
   // Waits for all that was asked for, at most `bound`; true: all of it ran.
-  [[nodiscard]] boost::asio::awaitable<bool> finish(std::chrono::milliseconds bound);
-  [[nodiscard]] Counts counts() const;
+  [[nodiscard]] boost::asio::awaitable<bool> finish(std::chrono::milliseconds bound) {
+    return queue_.finish(bound);
+  }
+  [[nodiscard]] Counts counts() const { return queue_.counts(); }
 
  private:
-  struct Impl;
-  std::shared_ptr<Impl> impl_;
+  void add(const Notification& notification, const std::optional<std::string>& command,
+           const std::vector<std::string>& arguments);
+  [[nodiscard]] std::expected<std::optional<ProgramUser>, Error> user_of(
+      const std::optional<std::string>& name) const;
+
+  ProgramQueue queue_;
+  std::optional<cpu_set_t> cores_;
+  std::shared_ptr<const Programs> programs_;
+  std::shared_ptr<const Programs> programs_before_;
 };
 
 }  // namespace headgate::control

@@ -58,9 +58,9 @@ struct ScriptTracker::Impl : std::enable_shared_from_this<Impl> {
 
   void close();
   void configure(std::span<const config::VrrpScript> wanted,
-                 const std::shared_ptr<const VrrpPrograms>& programs);
+                 const std::shared_ptr<const Programs>& programs);
   void retire(Script& script);
-  void add(const config::VrrpScript& settings, const VrrpPrograms* programs, milliseconds delay);
+  void add(const config::VrrpScript& settings, const Programs* programs, milliseconds delay);
   void await_beat(const std::shared_ptr<Script>& script);
   void beat(const std::shared_ptr<Script>& script);
   void run(const std::shared_ptr<Script>& script);
@@ -86,7 +86,7 @@ void ScriptTracker::Impl::close() {
 }
 
 void ScriptTracker::Impl::configure(std::span<const config::VrrpScript> wanted,
-                                    const std::shared_ptr<const VrrpPrograms>& programs) {
+                                    const std::shared_ptr<const Programs>& programs) {
   std::vector<const config::VrrpScript*> fresh;
   std::map<std::string, std::shared_ptr<Script>> kept;
   for (const config::VrrpScript& settings : wanted) {
@@ -121,7 +121,7 @@ void ScriptTracker::Impl::retire(Script& script) {
   script.waiting = false;
 }
 
-void ScriptTracker::Impl::add(const config::VrrpScript& settings, const VrrpPrograms* programs,
+void ScriptTracker::Impl::add(const config::VrrpScript& settings, const Programs* programs,
                               milliseconds delay) {
   const auto script = std::make_shared<Script>(loop, settings);
   script->words = command_words(settings.command, settings.shell);
@@ -214,7 +214,7 @@ ScriptTracker::~ScriptTracker() {
 }
 
 void ScriptTracker::configure(std::span<const config::VrrpScript> scripts,
-                              std::shared_ptr<const VrrpPrograms> programs) {
+                              std::shared_ptr<const Programs> programs) {
   impl_->configure(scripts, programs);
 }
 

@@ -16,7 +16,7 @@
 #include <string>
 
 #include "config/vrrp_model.h"
-#include "control/vrrp/programs.h"
+#include "control/programs.h"
 
 namespace boost::asio {
 class io_context;
@@ -44,7 +44,7 @@ class ScriptTracker {
   // A script that is as it was keeps its state and its beat; a changed one starts anew, as a new
   // one.
   void configure(std::span<const config::VrrpScript> scripts,
-                 std::shared_ptr<const VrrpPrograms> programs);
+                 std::shared_ptr<const Programs> programs);
   // What it counts as now: `start` before the first result; false for an unknown name.
   [[nodiscard]] bool up(const std::string& name) const;
   [[nodiscard]] bool known(const std::string& name) const;  // had a result

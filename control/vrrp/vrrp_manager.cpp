@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "control/log.h"
 #include "control/mailer.h"
+#include "control/notify_fifo.h"
 #include "control/vrrp/file_tracker.h"
 #include "control/vrrp/notifier.h"
-#include "control/vrrp/notify_fifo.h"
 #include "control/vrrp/process_tracker.h"
 #include "control/vrrp/script_tracker.h"
 #include "control/vrrp/transition_mail.h"
@@ -44,6 +45,7 @@ struct VrrpManager::Impl : std::enable_shared_from_this<Impl> {
   void configure_mail(const config::Config& config);
   void configure_trackers(const config::Vrrp& vrrp);
   void tell_services(const config::Config& config);
+  void tell_service(const config::Service& service);
   void notify(const Notification& notification);
   void watch();
 
@@ -51,7 +53,7 @@ struct VrrpManager::Impl : std::enable_shared_from_this<Impl> {
   VrrpEnvironment environment;
   config::Vrrp vrrp;
   std::string router_id;
-  std::shared_ptr<const VrrpPrograms> programs;
+  std::shared_ptr<const Programs> programs;
 
   std::unique_ptr<VrrpThread> thread;
   std::optional<ScriptTracker> scripts;
@@ -76,8 +78,8 @@ VrrpManager::~VrrpManager() {
   impl_->thread.reset();
 }
 
-std::expected<void, Error> VrrpManager::configure(
-    const config::Config& config, const std::shared_ptr<const VrrpPrograms>& programs) {
+std::expected<void, Error> VrrpManager::configure(const config::Config& config,
+                                                  const std::shared_ptr<const Programs>& programs) {
   Impl& impl = *impl_;
   if (impl.left) return {};  // a reload that was under way as the daemon was told to stop
   if (!impl.thread) {
@@ -98,6 +100,10 @@ std::expected<void, Error> VrrpManager::configure(
   impl.configure_trackers(config.vrrp);
   impl.thread->configure(plan_vrrp(config));
   return {};
+}
+
+void VrrpManager::service_changed(const config::Service& service) {
+  if (impl_->thread && !impl_->left) impl_->tell_service(service);
 }
 
 bool VrrpManager::runs() const {
@@ -160,7 +166,7 @@ std::expected<void, Error> VrrpManager::Impl::open_fifo(const std::optional<std:
     return {};
   }
   if (fifo && fifo->path() == *path) return {};
-  auto opened = NotifyFifo::open(*path);
+  auto opened = NotifyFifo::open(*path, "vrrp.notify_fifo");
   if (!opened) return std::unexpected(opened.error());
   fifo = std::move(*opened);
   return {};
@@ -192,24 +198,29 @@ void VrrpManager::Impl::configure_trackers(const config::Vrrp& wanted) {
 }
 
 void VrrpManager::Impl::tell_services(const config::Config& config) {
+  std::set<std::string> names;
   for (const config::Service& service : config.services) {
-    const std::string name = config::name_of(service);
-    const bool up = is_up(service);
-    const auto [known, is_new] = services.try_emplace(name, !up);
-    if (std::exchange(known->second, up) == up && !is_new) continue;
-    thread->tracked(TrackedKind::service, name, {up, ""});
+    names.insert(config::name_of(service));
+    tell_service(service);
   }
   std::erase_if(services, [&](const auto& entry) {
-    const auto is_this = [&](const auto& service) { return name_of(service) == entry.first; };
-    const bool gone = std::ranges::none_of(config.services, is_this);
+    const bool gone = !names.contains(entry.first);
     if (gone) thread->tracked(TrackedKind::service, entry.first, {0, ""});
     return gone;
   });
 }
 
+void VrrpManager::Impl::tell_service(const config::Service& service) {
+  const std::string name = config::name_of(service);
+  const bool up = is_up(service) && environment.service_up(config::key_of(service));
+  const auto [known, is_new] = services.try_emplace(name, !up);
+  if (std::exchange(known->second, up) == up && !is_new) return;
+  thread->tracked(TrackedKind::service, name, {up, ""});
+}
+
 void VrrpManager::Impl::notify(const Notification& notification) {
   notifier->notify(notification);
-  if (fifo) fifo->write(notification);
+  if (fifo) fifo->write(fifo_line(notification));
   if (mailer && notification.settings.mail) mailer->send(transition_mail(router_id, notification));
 }
 

@@ -20,7 +20,7 @@
 
 #include "config/model.h"
 #include "control/error.h"
-#include "control/vrrp/programs.h"
+#include "control/programs.h"
 #include "control/vrrp/router_host.h"
 #include "control/vrrp_status.h"
 
@@ -31,6 +31,9 @@ struct VrrpEnvironment {
   std::string state_path;  // a file in the run directory
   // Puts an ownership into the snapshot; `visible` is called when workers see it, or a later one.
   std::function<void(VrrpOwnership ownership, std::function<void()> visible)> set_ownership;
+  // Whether health has enough of a service's backends up to take connections.
+  std::function<bool(const config::ServiceKey& service)> service_up =
+      [](const config::ServiceKey&) { return true; };
   // By the kernel's name of each port's and VLAN's interface: whether the port has a link.
   std::function<std::vector<std::pair<std::string, bool>>()> port_links;
   // By the kernel's name of an interface: the device beneath its port, where there is one.
@@ -50,7 +53,10 @@ class VrrpManager {
   // At the start and at each change of the configuration; nothing happens where it does not differ.
   // `programs` is that configuration's.
   [[nodiscard]] std::expected<void, Error> configure(
-      const config::Config& config, const std::shared_ptr<const VrrpPrograms>& programs);
+      const config::Config& config, const std::shared_ptr<const Programs>& programs);
+
+  // Health has changed what service_up says of it.
+  void service_changed(const config::Service& service);
 
   [[nodiscard]] bool runs() const;  // there are virtual routers, or were
   [[nodiscard]] boost::asio::awaitable<VrrpStatus> status();

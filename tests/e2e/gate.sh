@@ -157,9 +157,9 @@ device_is_fresh() {
 nothing_is_left() {
   is "$(ip -n "$testbed_id-gate" -json link show | jq -r '.[].ifname' | sort | xargs)" 'lo net0' ||
     return 1
-  # The lock's file stays, so that two daemons cannot hold different ones.
-  is "$(find "$(gate_run_dir)" -mindepth 1 ! -name headgated.lock 2>/dev/null || true)" '' ||
-    return 1
+  # The lock's file stays, so that two daemons cannot hold different ones, and the audit log.
+  is "$(find "$(gate_run_dir)" -mindepth 1 ! -name headgated.lock ! -name audit.log 2>/dev/null ||
+    true)" '' || return 1
   is "$(find /run/dpdk /tmp/dpdk -maxdepth 1 -name "$testbed_id*" 2>/dev/null || true)" ''
 }
 

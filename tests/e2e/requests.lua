@@ -1,9 +1,12 @@
 -- wrk stops after so many answers, every tenth request ends its connection, and the last line says
--- what became of them: wrk -t1 ... -s requests.lua URL -- NUMBER
-local wanted, asked, answered, keep, close
+-- what became of them: wrk -t1 ... -s requests.lua URL -- NUMBER [PAUSE], with so many milliseconds
+-- before each request
+local wanted, pause, asked, answered, keep, close
 
 function init(arguments)
   wanted = tonumber(arguments[1])
+  pause = tonumber(arguments[2])
+  if pause then delay = function() return pause end end
   asked, answered = 0, 0
   keep = wrk.format(nil, "/")
   close = wrk.format(nil, "/", {Host = wrk.headers.Host, Connection = "close"})

@@ -5,13 +5,15 @@
 //   {"op":"start","workers":1,"capacity":4096,"start_tick":1,"interfaces":[[port,vlan]..],
 //    "queues":[..],"twins":[true..],"tx_frames":n,"twin_frames":n,"own_mbufs":n,
 //    "rss_key":hex,"rss_table":[..]}
-//   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours}}
+//   {"op":"configure","yaml":"..","kernel":{interfaces,addresses,routes,neighbours},
+//    "down":[[address,"keep"|"reset"|"reschedule"]..]}
 //   {"op":"ownership","inactive":[address..],
 //    "virtual_macs":[{interface,"family":4,vrid,"addresses":[..]}..]}
 //   {"op":"frames","port":0,"worker":0,"frames":[hex..],"segments":[bytes..],"flags":[n..]}
 //                        in one go                -> {"sent":[[port,hex]..],"twin":[..]}
 //   {"op":"each",..}     the same, one by one     -> {"outputs":[{"sent","twin"}..]}
-//   {"op":"from_twin","port":0,"frame":hex}
+//   {"op":"from_twin","port":0,"frame":hex}, with "service":index,"backend":index a probe's
+//   {"op":"probing","probing":true}
 //   {"op":"advance","ms":1000}  {"op":"jump","ms":1000}
 //   {"op":"settle","turns":64}  {"op":"reclaim"}
 //   {"op":"counters"}    every verdict and worker counter that is not zero, and the sum rule
@@ -103,6 +105,24 @@ control::KernelRoute route_of(const json::object& object) {
   return route;
 }
 
+// As health makes it of backends with these addresses that are down.
+void take_down(config::Config& config, const json::object& request) {
+  each(request, "down", [&](const json::value& value) {
+    const json::array& pair = value.as_array();
+    const net::IpAddress address = net::parse_ip(std::string_view(pair.at(0).as_string())).value();
+    const std::string_view word = pair.at(1).as_string();
+    for (config::Service& service : config.services) {
+      for (config::Backend& backend : service.backends) {
+        if (backend.address != address) continue;
+        backend.enabled = false;
+        backend.down = word == "keep"    ? config::OnDown::keep
+                       : word == "reset" ? config::OnDown::reset
+                                         : config::OnDown::reschedule;
+      }
+    }
+  });
+}
+
 control::KernelState kernel_of(const json::object& object) {
   control::KernelState state;
   int kernel_index = 1;
@@ -138,8 +158,8 @@ json::object output_of(const Output& output) {
   }
   json::array twin;
   for (const TwinFrame& frame : output.twin) {
-    twin.push_back(
-        json::array{frame.port, static_cast<int>(frame.twin_class), to_hex(frame.bytes)});
+    twin.push_back(json::array{frame.port, static_cast<uint32_t>(frame.twin_class) + frame.mark,
+                               to_hex(frame.bytes)});
   }
   return {{"sent", sent}, {"twin", twin}};
 }
@@ -158,8 +178,10 @@ class Session {
     if (op == "each") return each_frame(request);
     if (op == "from_twin") {
       const Frame frame{from_hex(text_of(request, "frame")), {}};
-      return output_of(rig_->inject_from_twin(port_of(request), frame, worker_of(request)));
+      return output_of(rig_->inject_from_twin(port_of(request), frame, worker_of(request),
+                                              probed_backend(request)));
     }
+    if (op == "probing") return set_probing(request);
     if (op == "advance") return output_of(rig_->advance_ms(number_of(request, "ms", 0)));
     if (op == "jump") return output_of(rig_->jump_ms(number_of(request, "ms", 0)));
     if (op == "settle") {
@@ -176,6 +198,19 @@ class Session {
   }
 
  private:
+  // 0 without one.
+  uint32_t probed_backend(const json::object& request) {
+    if (!request.contains("service")) return 0;
+    const config::Service& service = config_.services.at(number_of(request, "service", 0));
+    const config::Backend& backend = service.backends.at(number_of(request, "backend", 0));
+    return rig_->builder().backend_id(key_of(service), key_of(backend)).value_or(dataplane::none);
+  }
+
+  json::object set_probing(const json::object& request) {
+    rig_->set_probing(request.at("probing").as_bool());
+    return {};
+  }
+
   static uint16_t port_of(const json::object& request) {
     return static_cast<uint16_t>(number_of(request, "port", 0));
   }
@@ -231,6 +266,7 @@ class Session {
       return {{"error", errors}};
     }
     config_ = reading->config;
+    take_down(config_, request);
     if (request.contains("kernel")) kernel_ = kernel_of(request.at("kernel").as_object());
     const auto generation = rig_->apply(config_, kernel_);
     if (!generation) return {{"error", generation.error()}};
@@ -390,8 +426,11 @@ class Session {
       for (const config::Backend& backend : service.backends) {
         const auto backend_id = rig_->builder().backend_id(key, key_of(backend));
         if (!backend_id) continue;
-        backends[to_string(key) + " " + to_string(key_of(backend))] =
-            object_of(rig_->counters().backend(dataplane::backend_index(*backend_id)));
+        const control::TrafficTotals totals =
+            rig_->counters().backend(dataplane::backend_index(*backend_id));
+        json::object row = object_of(totals);
+        row["unanswered"] = totals.unanswered;
+        backends[to_string(key) + " " + to_string(key_of(backend))] = std::move(row);
       }
     }
     return {{"services", services}, {"backends", backends}};

@@ -283,9 +283,11 @@ Output Rig::inject(uint16_t port, const std::vector<Frame>& frames, uint32_t wor
   return output;
 }
 
-Output Rig::inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker) {
+Output Rig::inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker,
+                             uint32_t backend_id) {
   rte_mbuf* mbuf = mbuf_of(frame);
   mbuf->port = ports_[port].id;
+  mbuf->hash.usr = backend_id;
   if (rte_ring_enqueue(world_->workers[worker]->exception.from_twin, mbuf) != 0) fail("ring full");
   Output output;
   turn(worker);
@@ -348,8 +350,9 @@ void Rig::collect(Output& output) {
       while (rte_ring_dequeue(worker->exception.to_twin[c], &entry) == 0) {
         auto* mbuf = static_cast<rte_mbuf*>(entry);
         const auto port = std::ranges::find(ports_, mbuf->port, &Port::id) - ports_.begin();
-        output.twin.push_back(
-            {static_cast<uint16_t>(port), static_cast<TwinClass>(c), bytes_of(mbuf)});
+        output.twin.push_back({static_cast<uint16_t>(port), static_cast<TwinClass>(c),
+                               bytes_of(mbuf),
+                               static_cast<TwinClass>(c) == TwinClass::probe ? mbuf->hash.usr : 0});
         rte_pktmbuf_free(mbuf);
       }
     }

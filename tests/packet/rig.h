@@ -62,6 +62,7 @@ struct TwinFrame {
   uint16_t port;
   dataplane::TwinClass twin_class;
   std::vector<uint8_t> bytes;
+  uint32_t mark = 0;  // of class probe: probe_or_host or probe_or_nothing
 };
 struct Output {
   std::vector<SentFrame> sent;
@@ -86,8 +87,12 @@ class Rig {
   [[nodiscard]] std::expected<uint64_t, std::string> set_ownership(control::Ownership ownership);
   // Puts frames into the worker's queue of a port and runs turns of that worker until it is empty.
   Output inject(uint16_t port, const std::vector<Frame>& frames, uint32_t worker = 0);
-  // Puts a frame of the kernel's side of a port into the worker's ring and runs one turn.
-  Output inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker = 0);
+  // Puts a frame of the kernel's side of a port into the worker's ring and runs one turn. With an
+  // id it is a probe's, by way of this backend.
+  Output inject_from_twin(uint16_t port, const Frame& frame, uint32_t worker = 0,
+                          uint32_t backend_id = 0);
+  // There are probes through the data path.
+  void set_probing(bool probing) { world_->shared.probing = probing; }
   // Lets time pass in steps of at most a tick, every worker taking a turn at each.
   Output advance_ms(uint64_t ms);
   // Lets time pass at once, and then the workers come to terms with it.

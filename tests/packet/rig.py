@@ -123,8 +123,9 @@ class Rig:
         """The end: every buffer is back where it came from."""
         expect(self.ask(op="stop")["lost_mbufs"], 0, "buffers lost")
 
-    def configure(self, services=None, kernel=None, **sections):
-        """Applies services (a list of dicts), and the kernel's state, two_arm_kernel() at first."""
+    def configure(self, services=None, kernel=None, down=None, **sections):
+        """Applies services (a list of dicts), and the kernel's state, two_arm_kernel() at first. `down`:
+        addresses of backends that health has found down, with what becomes of their connections."""
         if services is not None:
             self.services = services
         config = {"ports": PORTS, "rates": RATES, "services": self.services}
@@ -134,6 +135,7 @@ class Rig:
         if kernel is None and self.kernel is None:
             kernel = two_arm_kernel()
         request = {"op": "configure", "yaml": json.dumps(config)}  # JSON is YAML
+        request["down"] = list((down or {}).items())
         if kernel is not None:
             self.kernel = kernel
             request["kernel"] = kernel
@@ -159,9 +161,15 @@ class Rig:
                           segments=list(segments))
         return [decoded(output) for output in answer["outputs"]]
 
-    def from_twin(self, port, frame, worker=0):
-        answer = self.ask(op="from_twin", port=port, frame=bytes(frame).hex(), worker=worker)
+    def from_twin(self, port, frame, worker=0, probe=None):
+        """`probe`: indexes of a service and of its backend by way of which the frame is to go."""
+        more = {} if probe is None else {"service": probe[0], "backend": probe[1]}
+        answer = self.ask(op="from_twin", port=port, frame=bytes(frame).hex(), worker=worker, **more)
         return decoded(answer)["sent"]
+
+    def probing(self, on=True):
+        """Whether there are probes through the data path."""
+        self.ask(op="probing", probing=on)
 
     def advance(self, seconds):
         return decoded(self.ask(op="advance", ms=round(seconds * 1000)))

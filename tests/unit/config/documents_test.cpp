@@ -32,7 +32,7 @@ TEST(Examples, LoadWithoutErrorsAndWarnings) {
     EXPECT_EQ(again->config, reading->config) << entry.path();
     ++count;
   }
-  EXPECT_EQ(count, 7U);
+  EXPECT_EQ(count, 8U);
 }
 
 TEST(Examples, ThereIsOneForEachMode) {
@@ -120,13 +120,21 @@ TEST(Documentation, HasNoKeyThatTheReaderDoesNotKnow) {
   }
 }
 
-TEST(Documentation, ItsFirstExampleIsGood) {
+// Examples begin with `ports` or leave them out.
+TEST(Documentation, ItsExamplesAreGood) {
   const std::string text = source_file("docs/configuration.md");
-  const size_t begin = text.find("```yaml\n");
-  ASSERT_NE(begin, std::string::npos);
-  const size_t end = text.find("```", begin + 8);
-  const auto reading = read_text(text.substr(begin + 8, end - begin - 8), "configuration.md");
-  EXPECT_TRUE(reading.has_value()) << to_string(reading.error());
+  size_t count = 0;
+  for (size_t at = text.find("```yaml\n"); at != std::string::npos;
+       at = text.find("```yaml\n", at + 1)) {
+    const size_t begin = at + 8;
+    std::string example = text.substr(begin, text.find("```", begin) - begin);
+    if (!example.starts_with("ports:")) example = "ports: [{name: p, pci: 01:00.0}]\n" + example;
+    const auto reading = read_text(example, "configuration.md");
+    ASSERT_TRUE(reading.has_value()) << to_string(reading.error()) << example;
+    EXPECT_TRUE(reading->warnings.empty()) << to_string(reading->warnings) << example;
+    ++count;
+  }
+  EXPECT_GE(count, 9U);
 }
 
 }  // namespace

@@ -44,14 +44,16 @@ TEST(Model, NarrowerScopesWin) {
   Backend backend;
   config.forwarding.local_addresses = {*net::parse_ip("10.0.0.1")};
   EXPECT_EQ(mode_of(service, backend), Mode::dr);
-  EXPECT_EQ(maglev_table_size_of(config, service), 65537U);
+  EXPECT_EQ(maglev_table_size_of(config.forwarding, service), std::nullopt);
+  config.forwarding.maglev_table_size = 1021;
+  EXPECT_EQ(maglev_table_size_of(config.forwarding, service), 1021U);
   EXPECT_EQ(local_addresses_of(config, service), config.forwarding.local_addresses);
   EXPECT_EQ(drain_deadline_of(service, backend), std::nullopt);
   service.drain_deadline_s = 60;
   service.maglev_table_size = 251;
   service.local_addresses = {*net::parse_ip("10.0.0.2")};
   EXPECT_EQ(drain_deadline_of(service, backend), 60U);
-  EXPECT_EQ(maglev_table_size_of(config, service), 251U);
+  EXPECT_EQ(maglev_table_size_of(config.forwarding, service), 251U);
   EXPECT_EQ(local_addresses_of(config, service), service.local_addresses);
   backend.drain_deadline_s = 0;
   backend.mode = Mode::ipip;

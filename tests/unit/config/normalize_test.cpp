@@ -45,6 +45,22 @@ TEST(Normalize, DrAndIpipKeepTheClientsPortAndSaySo) {
   EXPECT_EQ(config.services[0].backends[0].port, 8080);
 }
 
+TEST(Normalize, ASorryServersPortFollowsTheServiceAsABackendsDoes) {
+  Config config = one_service(Mode::nat);
+  config.services[0].sorry_server.emplace().address = *net::parse_ip("10.0.0.9");
+  EXPECT_THAT(normalize(config), IsEmpty());
+  EXPECT_EQ(config.services[0].sorry_server->port, 80);
+  config.services[0].sorry_server->port = 8080;
+  EXPECT_THAT(normalize(config), IsEmpty());
+  EXPECT_EQ(config.services[0].sorry_server->port, 8080);
+  config.services[0].sorry_server->mode = Mode::dr;
+  EXPECT_THAT(lines_of(normalize(config)),
+              ElementsAre("warning: services[0].sorry_server.port: 8080 cannot be had in dr mode, "
+                          "which leaves the client's destination port as it is: 80 is used; nat "
+                          "and fullnat can change the port"));
+  EXPECT_EQ(config.services[0].sorry_server->port, 80);
+}
+
 TEST(Normalize, AMarkServiceLeavesPortsAlone) {
   Config config = one_service(Mode::dr);
   config.services[0].firewall_mark = 7;

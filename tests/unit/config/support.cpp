@@ -205,6 +205,7 @@ Config random_config(std::mt19937& random) {
     config.services.push_back(random_service(random, i));
   }
   random_vrrp(random, config);
+  random_health(random, config);
   std::ignore = normalize(config);
   return config;
 }

@@ -27,6 +27,8 @@ namespace headgate::config {
 [[nodiscard]] Config random_config(std::mt19937& random);
 // Puts virtual routers into a configuration that has its ports and services.
 void random_vrrp(std::mt19937& random, Config& config);
+// Puts health checks, and what they decide on, into a configuration that has its services.
+void random_health(std::mt19937& random, Config& config);
 
 // The whole of a file below the source's root.
 [[nodiscard]] std::string source_file(std::string_view path);

@@ -24,6 +24,40 @@ TEST(Validate, FindsNothingWrongWithRandomGoodConfigurations) {
   }
 }
 
+// What runs is known to be good, so one that is not shows what is not looked at.
+TEST(Validate, LeavesOutTheRangesOfServicesThatRun) {
+  Config running = read_good(
+      "ports: [{name: p, pci: 01:00.0}]\n"
+      "services: [{name: a, address: 192.0.2.1, port: 80}, {name: b, address: 192.0.2.2, port: 80},"
+      " {name: c, address: 192.0.2.3, port: 80}]\n");
+  for (Service& service : running.services)
+    service.name += " is no name";
+  ASSERT_EQ(validate(running).size(), 3U);
+  EXPECT_THAT(validate(running, &running), IsEmpty());
+  const auto wrong = [&](const Config& config) {
+    std::vector<std::string> names;
+    for (const Error& error : validate(config, &running)) {
+      const size_t index = std::stoul(error.path.substr(error.path.find('[') + 1));
+      names.push_back(config.services[index].name);
+    }
+    return names;
+  };
+  for (size_t i = 0; i < 3; ++i) {
+    Config edited = running;
+    edited.services[i].name += 'x';
+    EXPECT_THAT(wrong(edited), ElementsAre(edited.services[i].name));
+    Config without = running;
+    without.services.erase(without.services.begin() + static_cast<ptrdiff_t>(i));
+    EXPECT_THAT(wrong(without), IsEmpty());
+    Config with = running;
+    Service added = running.services[0];
+    added.name = "a new one";
+    added.port = 81;
+    with.services.insert(with.services.begin() + static_cast<ptrdiff_t>(i), added);
+    EXPECT_THAT(wrong(with), testing::Contains("a new one"));
+  }
+}
+
 TEST(Validate, ChecksTheRangesOfValuesThatNoReaderSaw) {
   Config config = read_good(
       "ports: [{name: p, pci: 01:00.0}]\n"

@@ -140,7 +140,7 @@ TEST(ChangePlan, WhatNeedsARestartIsRefusedByNameAndNothingChanges) {
   wanted.ports[0].queues = 4;
   wanted.memory.max_services = 5;
   wanted.services[0].backends[0].weight = 9;
-  const std::vector<Edit> edits{replace_all(wanted)};
+  const std::vector<Edit> edits{replace_all(std::make_shared<const config::Config>(wanted))};
   const auto running = base();
   const ChangePlan plan = plan_changes(running, edits, {});
   ASSERT_FALSE(plan.results.at(0).has_value());
@@ -156,7 +156,7 @@ TEST(ChangePlan, ReplacingEverythingListsEveryDifference) {
   config::Config wanted = *base();
   wanted.timeouts.udp_s = 10;
   wanted.services.erase(wanted.services.begin() + 1);
-  const std::vector<Edit> edits{replace_all(wanted)};
+  const std::vector<Edit> edits{replace_all(std::make_shared<const config::Config>(wanted))};
   const ChangePlan plan = plan_changes(base(), edits, {});
   ASSERT_TRUE(plan.results.at(0).has_value()) << plan.results[0].error().text;
   EXPECT_EQ(plan.results[0]->changes.size(), 2U);
@@ -190,6 +190,69 @@ TEST(ConfigFields, PersistenceIsSetByItsParts) {
   EXPECT_FALSE(service.persistence.has_value());
   EXPECT_EQ(set_field(service, "persistence_colour", 1).error().text,
             "persistence_colour: there is no such setting");
+}
+
+TEST(ConfigFields, WhatHealthDecidesOnIsSetLikeAnythingElse) {
+  config::Service service;
+  ASSERT_TRUE(set_field(service, "quorum", 2).has_value());
+  ASSERT_TRUE(set_field(service, "quorum_hysteresis", 1).has_value());
+  ASSERT_TRUE(set_field(service, "on_down", "reset").has_value());
+  ASSERT_TRUE(set_field(service, "slow_start_s", 30).has_value());
+  ASSERT_TRUE(set_field(service, "panic_percent", 50).has_value());
+  ASSERT_TRUE(set_field(service, "inhibit_on_failure", true).has_value());
+  EXPECT_EQ(service.quorum, 2U);
+  EXPECT_EQ(service.quorum_hysteresis, 1U);
+  EXPECT_EQ(service.on_down, config::OnDown::reset);
+  EXPECT_EQ(service.slow_start_s, 30U);
+  EXPECT_EQ(service.panic_percent, 50U);
+  EXPECT_TRUE(service.inhibit_on_failure);
+  EXPECT_EQ(set_field(service, "quorum", 0).error().text, "quorum: 0 is below 1");
+  EXPECT_EQ(set_field(service, "on_down", "drop").error().text.substr(0, 8), "on_down:");
+
+  config::Backend backend;
+  ASSERT_TRUE(set_field(backend, "priority", 7).has_value());
+  ASSERT_TRUE(set_field(backend, "inhibit_on_failure", "off").has_value());
+  EXPECT_EQ(backend.priority, 7);
+  EXPECT_EQ(backend.inhibit_on_failure, false);
+  ASSERT_TRUE(set_field(backend, "inhibit_on_failure", nullptr).has_value());
+  EXPECT_FALSE(backend.inhibit_on_failure.has_value()) << "the service's";
+}
+
+TEST(ConfigFields, SectionsAreLeftToTheFile) {
+  const std::string why =
+      ": has settings of its own, which no command sets: write it into the configuration file, "
+      "then `headgate reload`";
+  config::Service service;
+  for (const std::string key : {"checks", "sorry_server", "passive", "notify"}) {
+    EXPECT_EQ(set_field(service, key, "none").error().text, key + why);
+  }
+  config::Backend backend;
+  for (const std::string key : {"checks", "notify"}) {
+    EXPECT_EQ(set_field(backend, key, boost::json::array{}).error().text, key + why);
+  }
+  EXPECT_EQ(service, config::Service{});
+  EXPECT_EQ(set_field(service, "persistence", nullptr).error().text,
+            "persistence: is set as persistence_timeout_s and persistence_netmask");
+  EXPECT_EQ(set_field(service, "backends", boost::json::array{}).error().text,
+            "backends: there is no such setting")
+      << "they have commands of their own";
+}
+
+TEST(ConfigFields, ChecksAreShownWithAllTheirKeys) {
+  config::Config config;
+  config::Check& check = config.services.emplace_back().checks.emplace_back();
+  check.type = config::CheckType::http;
+  check.http.urls.emplace_back().status = {{200, 200}, {301, 302}};
+  const boost::json::object shown = to_json(config);
+  const boost::json::object& service = shown.at("services").at(0).as_object();
+  const boost::json::object& its = service.at("checks").at(0).as_object();
+  EXPECT_EQ(its.at("type"), "http");
+  EXPECT_EQ(its.at("port"), nullptr);
+  EXPECT_EQ(its.at("interval_ms"), 5000U);
+  EXPECT_EQ(its.at("http").at("urls").at(0).at("status"), (boost::json::array{"200", "301-302"}));
+  EXPECT_EQ(service.at("sorry_server"), nullptr);
+  EXPECT_EQ(service.at("on_down"), "keep");
+  EXPECT_EQ(shown.at("health").at("scripts_at_once"), 64U);
 }
 
 TEST(ConfigFields, AnUnknownSettingGetsTheNearestKnownOne) {
@@ -226,6 +289,96 @@ TEST(ConfigFields, TheConfigurationAsJsonHasEveryKeyWithItsType) {
   EXPECT_EQ(web.at("backends").at(1).at("address"), "10.0.0.2");
   EXPECT_EQ(json.at("timeouts").at("udp_s"), 300);
   EXPECT_EQ(json.at("daemon").at("socket_mode"), "0660");
+}
+
+// The lines of each edit, or its error's first words.
+std::vector<Lines> lines_of_all(const ChangePlan& plan) {
+  std::vector<Lines> lines;
+  lines.reserve(plan.results.size());
+  for (const auto& result : plan.results)
+    lines.push_back(result ? result->changes : Lines{result.error().text.substr(0, 15)});
+  return lines;
+}
+
+Edit whole(uint16_t weight, const char* interface = "eth0") {
+  auto wanted = std::make_shared<config::Config>(*base());
+  wanted->services[0].backends[0].weight = weight;
+  wanted->ports[0].interface = interface;
+  wanted->timeouts.udp_s = weight;
+  return replace_all(std::move(wanted));
+}
+
+constexpr const char* one = "backend 10.0.0.1:80 of 192.0.2.1:80/tcp: weight ";
+
+TEST(ChangesTogether, EachTellsWhatItFoundAndMade) {
+  const std::vector<Edit> edits{
+      edit_backend("web", "one", fields(R"({"weight": 6})")),
+      edit_backend("web", "one", fields(R"({"weight": 7})")),
+      set_timeouts(fields(R"({"udp_s": 30})")),
+      delete_service("web"),
+      set_timeouts(fields(R"({"udp_s": 40})")),
+      add_service("192.0.2.1:80", fields(R"({"mode": "nat", "name": "web"})")),
+      add_backend("web", "10.0.0.9", fields("{}")),
+      edit_backend("web", "10.0.0.9", fields(R"({"weight": 1})")),
+  };
+  const ChangePlan plan = plan_changes(base(), edits, {});
+  EXPECT_EQ(lines_of_all(plan),
+            (std::vector<Lines>{{std::string(one) + "5 -> 6"},
+                                {std::string(one) + "6 -> 7"},
+                                {"timeouts.udp_s 300 -> 30"},
+                                {"service 192.0.2.1:80/tcp removed, with 2 backends"},
+                                {"timeouts.udp_s 30 -> 40"},
+                                {"service 192.0.2.1:80/tcp added, with 0 backends"},
+                                {"backend 10.0.0.9:80 of 192.0.2.1:80/tcp added"},
+                                {}}));
+  EXPECT_EQ(plan.wanted->services.size(), 2U);
+  EXPECT_EQ(plan.wanted->services[1].backends.size(), 1U);
+}
+
+TEST(ChangesTogether, AFileBetweenThemTellsWhatItTookBack) {
+  const std::vector<Edit> edits{
+      edit_backend("web", "one", fields(R"({"weight": 6})")),
+      set_timeouts(fields(R"({"udp_s": 30})")),
+      whole(9),
+      edit_backend("web", "one", fields(R"({"weight": 10})")),
+      set_timeouts(fields(R"({"udp_s": 11})")),
+      whole(12),
+  };
+  const ChangePlan plan = plan_changes(base(), edits, {});
+  EXPECT_EQ(lines_of_all(plan),
+            (std::vector<Lines>{{std::string(one) + "5 -> 6"},
+                                {"timeouts.udp_s 300 -> 30"},
+                                {std::string(one) + "6 -> 9", "timeouts.udp_s 30 -> 9"},
+                                {std::string(one) + "9 -> 10"},
+                                {"timeouts.udp_s 9 -> 11"},
+                                {std::string(one) + "10 -> 12", "timeouts.udp_s 11 -> 12"}}));
+}
+
+TEST(ChangesTogether, WhatIsRefusedLeavesNoTrace) {
+  const std::vector<Edit> edits{
+      edit_backend("web", "one", fields(R"({"weight": 6})")),
+      whole(9, "eth1"),
+      edit_backend("web", "one", fields(R"({"weight": 7})")),
+      edit_backend("web", "nobody", fields(R"({"weight": 7})")),
+  };
+  const ChangePlan plan = plan_changes(base(), edits, {});
+  EXPECT_EQ(lines_of_all(plan), (std::vector<Lines>{{std::string(one) + "5 -> 6"},
+                                                    {"needs a restart"},
+                                                    {std::string(one) + "6 -> 7"},
+                                                    {"service web has"}}));
+  EXPECT_EQ(plan.wanted->timeouts.udp_s, 300U);
+  EXPECT_EQ(plan.wanted->services[0].backends[0].weight, 7);
+}
+
+TEST(ChangesTogether, ASpareConfigurationIsOverwrittenWhateverItHolds) {
+  const std::vector<Edit> edits{edit_backend("web", "one", fields(R"({"weight": 6})"))};
+  auto spare = std::make_shared<config::Config>(*base());
+  spare->services.resize(1);
+  spare->services[0].backends[0].name = "old";
+  spare->timeouts.udp_s = 1;
+  const ChangePlan plan = plan_changes(base(), edits, {}, std::move(spare));
+  const ChangePlan fresh = plan_changes(base(), edits, {});
+  EXPECT_EQ(*plan.wanted, *fresh.wanted);
 }
 
 }  // namespace

@@ -233,7 +233,7 @@ TEST_F(CommandsTest, KernelChangesBecomeASnapshotOfTheirOwn) {
       {net::parse_prefix("10.0.0.0/24").value(), KernelRouteKind::unicast, 0, 0, {}, {{0, {}, 1}}}};
   kernel.neighbours = {{0, ip("10.0.0.1"), {{2, 0, 0, 0, 0, 9}}}};
   uint32_t commits = 0;
-  changes_.on_commit([&] { ++commits; });
+  changes_.on_commit([&](const EditScope&) { ++commits; });
   changes_.kernel_changed(kernel, {.links = true, .routes = true, .neighbours = true});
   const auto until = std::chrono::steady_clock::now() + 5s;
   while (machine_.state.store.generation() < 2 && std::chrono::steady_clock::now() < until) {

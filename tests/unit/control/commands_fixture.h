@@ -54,8 +54,8 @@ inline net::IpAddress ip(const char* text) {
 
 // Region, table and State as the daemon makes them.
 struct Machine {
-  Machine()
-      : memory(RegionMemory::create(limits(), RegionPages::plain).value()),
+  explicit Machine(const dataplane::RegionLimits& limits = small_limits())
+      : memory(RegionMemory::create(limits, RegionPages::plain).value()),
         grace(workers + 1),
         table(make_table()),
         state(memory.view(), table, grace, control_actor, {{0, 0, 1500, {}, {}, {}}}) {}
@@ -63,7 +63,7 @@ struct Machine {
   static dataplane::ConnTableLimits table_limits() {
     return {.capacity4 = 4096, .capacity6 = 1024, .workers = workers, .other_actors = 1};
   }
-  static dataplane::RegionLimits limits() {
+  static dataplane::RegionLimits small_limits() {
     dataplane::RegionLimits result;
     result.workers = workers;
     result.max_services = 64;
@@ -86,11 +86,13 @@ struct Machine {
 
 class CommandsTest : public testing::Test {
  protected:
-  CommandsTest() {
+  explicit CommandsTest(const std::string& file = first_file,
+                        const dataplane::RegionLimits& limits = Machine::small_limits())
+      : machine_(limits) {
     std::array<char, 40> pattern{"/tmp/headgate-commands-XXXXXX"};
     directory_ = mkdtemp(pattern.data());
     machine_.state.config_path = directory_ + "/headgate.yaml";
-    write_file(first_file);
+    write_file(file);
     machine_.state.surroundings.now = [this] { return now_; };
     machine_.state.surroundings.cores = {4, 5};
     machine_.state.surroundings.interfaces = {"wan"};
@@ -170,7 +172,7 @@ class CommandsTest : public testing::Test {
   asio::io_context loop_{1};
   asio::thread_pool pool_{1};
   Changes changes_{loop_, pool_, machine_.state, {.visible = 100ms, .retry = 50ms}};
-  Commands commands_{machine_.state, changes_, pool_};
+  Commands commands_{loop_, pool_, machine_.state, changes_};
   dataplane::Tick now_ = 1000;
   json::array rows_;
   size_t pieces_ = 0;  // in which the rows came

@@ -59,6 +59,19 @@ TEST_F(CounterViewTest, ConnectionsThatEndElsewhereCancelOut) {
   EXPECT_EQ(view_.live(0), (LiveCounts{.active = 1, .inactive = 0}));
 }
 
+TEST_F(CounterViewTest, FailuresOfABackendAreSumsThatNobodyZeroes) {
+  rows(0).backends[7].refused.add(2);
+  rows(2).backends[7].refused.add(1);
+  rows(1).unanswered[7].add(5);
+  rows(1).unanswered[6].add(9);
+  view_.zero_backend(7);
+  EXPECT_EQ(view_.failures(7), (BackendFailures{.refused = 3, .unanswered = 5}));
+  EXPECT_EQ(view_.backend(7).unanswered, 0U);
+  rows(0).unanswered[7].add(1);
+  EXPECT_EQ(view_.backend(7).unanswered, 1U);
+  EXPECT_EQ(view_.failures(7).unanswered, 6U);
+}
+
 TEST_F(CounterViewTest, SumCaughtInTheMiddleOfAMoveIsNotShownAsHuge) {
   rows(1).backends[0].active.add(static_cast<uint64_t>(-1));
   EXPECT_EQ(view_.backend(0).active, 0U);

@@ -176,6 +176,7 @@ TEST_F(SnapshotBuilderTest, FullArenaIsAnErrorAndTheSnapshotStaysAsItWas) {
     config::Service service =
         make_service("192.0.2." + std::to_string(100 + i), 80, config::Mode::nat, {"10.1.0.5"});
     service.scheduler = config::Scheduler::mh;
+    service.maglev_table_size = 65537;
     large.services.push_back(service);
   }
   control::SnapshotChange change;

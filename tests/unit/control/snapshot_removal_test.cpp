@@ -95,6 +95,64 @@ TEST_F(SnapshotRemoval, TheServiceSaysHowItsConnectionsEnd) {
             dataplane::backend_removed | dataplane::backend_expire);
 }
 
+TEST_F(SnapshotRemoval, OnDownSaysHowTheConnectionsOfABackendThatIsDownEnd) {
+  config_.services[0].on_backend_removed = config::OnRemoved::drop;
+  config_.services[0].drain_deadline_s = 60;
+  const uint32_t id = id_of(0);
+  const auto flags_when = [&](config::OnDown down) {
+    config_.services[0].backends[0].enabled = false;
+    config_.services[0].backends[0].down = down;
+    fixture_.apply_config(config_, 1000);
+    const dataplane::BackendRow* row =
+        dataplane::find_backend(fixture_.region(), fixture_.root(), id);
+    EXPECT_NE(row, nullptr);
+    EXPECT_EQ(row->deadline_tick, 0U) << "it may be back";
+    return row->flags;
+  };
+  EXPECT_EQ(flags_when(config::OnDown::keep), dataplane::backend_removed);
+  EXPECT_EQ(flags_when(config::OnDown::reset),
+            dataplane::backend_removed | dataplane::backend_reset);
+  EXPECT_EQ(flags_when(config::OnDown::reschedule),
+            dataplane::backend_removed | dataplane::backend_expire);
+  EXPECT_EQ(fixture_.service(service_)->backends.count, 1U);
+  config_.services[0].backends[0].enabled = true;
+  config_.services[0].backends[0].down.reset();
+  fixture_.apply_config(config_, 1000);
+  EXPECT_EQ(dataplane::find_backend(fixture_.region(), fixture_.root(), id)->flags, 0);
+}
+
+TEST_F(SnapshotRemoval, WhatIsDownBeginsItsDrainWhenItIsDisabledOrRemoved) {
+  config_.services[0].drain_deadline_s = 60;
+  for (config::Backend& backend : config_.services[0].backends) {
+    backend.enabled = false;
+    backend.down = config::OnDown::keep;
+  }
+  const uint32_t first = id_of(0);
+  const uint32_t second = id_of(1);
+  fixture_.apply_config(config_, 1000);
+  config_.services[0].backends[0].down.reset();
+  fixture_.apply_config(config_, 2000);
+  EXPECT_EQ(dataplane::find_backend(fixture_.region(), fixture_.root(), first)->deadline_tick,
+            2000 + 60 * ticks_per_second);
+  remove_backend(1, 3000);
+  EXPECT_EQ(dataplane::find_backend(fixture_.region(), fixture_.root(), second)->deadline_tick,
+            3000 + 60 * ticks_per_second);
+}
+
+TEST_F(SnapshotRemoval, BackendThatGoesDownWhileItDrainsKeepsItsDeadline) {
+  control::SnapshotChange change;
+  config_.services[0].backends[0].weight = 0;
+  change.config = &config_;
+  change.drains = {
+      {config::key_of(config_.services[0]), config::key_of(config_.services[0].backends[0]), 5000}};
+  const uint32_t id = id_of(0);
+  fixture_.apply(change);
+  config_.services[0].backends[0].enabled = false;
+  config_.services[0].backends[0].down = config::OnDown::reset;
+  fixture_.apply_config(config_, 1000);
+  EXPECT_EQ(dataplane::find_backend(fixture_.region(), fixture_.root(), id)->deadline_tick, 5000U);
+}
+
 TEST_F(SnapshotRemoval, DrainDeadlineRunsFromTheRemoval) {
   config_.services[0].drain_deadline_s = 60;
   config_.services[0].backends[1].drain_deadline_s = 10;

@@ -161,10 +161,15 @@ TEST_F(SnapshotServices, MaglevTableHasTheConfiguredSizeAndFollowsTheBackends) {
   config::Service service =
       make_service("192.0.2.1", 80, config::Mode::nat, {"10.1.0.11", "10.1.0.12"});
   service.scheduler = config::Scheduler::mh;
+  service.maglev_table_size = 65537;
   config::Service small = make_service("192.0.2.2", 80, config::Mode::nat, {"10.1.0.11"});
   small.scheduler = config::Scheduler::mh;
   small.maglev_table_size = 251;
-  config_.services = {service, small};
+  config::Service by_itself =
+      make_service("192.0.2.3", 80, config::Mode::nat, {"10.1.0.11", "10.1.0.12", "10.1.0.13"});
+  by_itself.scheduler = config::Scheduler::mh;
+  by_itself.backends[2].enabled = false;
+  config_.services = {service, small, by_itself};
   fixture_.apply_config(config_);
   const auto table = elements(fixture_.region(), fixture_.service(service)->maglev);
   ASSERT_EQ(table.size(), 65537U);
@@ -177,6 +182,8 @@ TEST_F(SnapshotServices, MaglevTableHasTheConfiguredSizeAndFollowsTheBackends) {
   dataplane::fill_maglev(backends, expected);
   EXPECT_TRUE(std::ranges::equal(table, expected));
   EXPECT_EQ(fixture_.service(small)->maglev.count, 251U);
+  EXPECT_EQ(fixture_.service(by_itself)->maglev.count, dataplane::maglev_table_size(3))
+      << "a backend that is out for a while does not make it another table";
 }
 
 TEST_F(SnapshotServices, StatelessModesHaveASmallTableForTheFallback) {

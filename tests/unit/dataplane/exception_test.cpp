@@ -15,6 +15,7 @@
 
 #include "dataplane/pool.h"
 #include "tests/unit/dataplane/eal_environment.h"
+#include "tests/unit/dataplane/probe_frames.h"
 
 namespace headgate::dataplane {
 namespace {
@@ -104,12 +105,14 @@ class Exception : public testing::Test {
     loop_ = std::make_unique<ExceptionLoop>(std::move(options));
   }
 
-  void worker_sends(uint16_t worker, TwinClass twin_class, uint16_t port, const Frame& frame) {
+  void worker_sends(uint16_t worker, TwinClass twin_class, uint16_t port, const Frame& frame,
+                    uint32_t mark = 0) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
     ASSERT_NE(mbuf, nullptr);
     char* data = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(frame.size()));
     frame.copy(data, frame.size());
     mbuf->port = port;
+    mbuf->hash.usr = mark;
     rte_ring* ring = rings_[worker]->to_twin[static_cast<uint32_t>(twin_class)];
     ASSERT_EQ(rte_ring_sp_enqueue(ring, mbuf), 0);
   }
@@ -223,6 +226,99 @@ TEST_F(Exception, AFloodOfBulkDelaysControlByNoMoreThanATurn) {
   }
   EXPECT_EQ(wan.kernel_gets(), plain_frame(60, 'c'));  // in front of the second turn's bulk
   EXPECT_EQ(wan.kernel_gets(), plain_frame(60, 'b'));
+}
+
+Frame text_of(const test::Bytes& bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
+class ExceptionProbes : public Exception {
+ protected:
+  void begin() {
+    auto with = options();
+    with.twins = {{.port = 0, .fd = wan.fd()},
+                  {.port = 1, .vlan = 100, .fd = lan.fd(), .worker = 1}};
+    start(std::move(with));
+    ProbeTable table;
+    table.networks = {net::parse_prefix("198.18.0.0/15").value()};
+    table.entries = {{test::ip("198.18.0.7"), test::ip("192.0.2.1"), net::be16::from_host(80),
+                      net::protocol_tcp, 0x01000007}};
+    loop_->set_probes(std::make_shared<const ProbeTable>(std::move(table)));
+  }
+  void worker_judges(uint16_t worker, uint16_t port, const Frame& frame, uint32_t otherwise) {
+    worker_sends(worker, TwinClass::probe, port, frame, otherwise);
+  }
+  // The mark of the next frame for the worker, whose source port on the wire is told.
+  uint32_t worker_gets_marked(uint16_t worker, size_t l2, uint16_t& wire_port) {
+    rte_mbuf* mbuf = nullptr;
+    if (rte_ring_sc_dequeue(rings_[worker]->from_twin, reinterpret_cast<void**>(&mbuf)) != 0) {
+      return none;
+    }
+    const auto* l4 = rte_pktmbuf_mtod_offset(mbuf, const uint8_t*, l2 + 20);
+    wire_port = static_cast<uint16_t>(l4[0] << 8 | l4[1]);
+    const uint32_t mark = mbuf->hash.usr;
+    rte_pktmbuf_free(mbuf);
+    return mark;
+  }
+
+  static constexpr uint32_t none = 0xffffffff;
+  const net::IpAddress host = test::ip("10.1.0.1");
+  const net::IpAddress probe = test::ip("198.18.0.7");
+  const net::IpAddress vip = test::ip("192.0.2.1");
+  FakeTap wan;
+  FakeTap lan;
+};
+
+TEST_F(ExceptionProbes, ProbesAreMarkedAndOtherFramesAreNot) {
+  begin();
+  wan.kernel_sends(text_of(test::frame_of({host, probe, 40000, 80})));
+  wan.kernel_sends(text_of(test::frame_of({host, test::ip("10.1.0.9"), 40000, 80})));
+  wan.kernel_sends(text_of(test::frame_of({host, test::ip("198.18.0.8"), 40000, 80})));
+  EXPECT_EQ(loop_->turn(0), 3U);
+  uint16_t port = 0;
+  EXPECT_EQ(worker_gets_marked(0, 14, port), 0x01000007U);
+  EXPECT_EQ(worker_gets_marked(0, 14, port), 0U);
+  EXPECT_EQ(worker_gets_marked(0, 14, port), none);
+  EXPECT_EQ(loop_->counters()[0].from_kernel, 2U);
+  EXPECT_EQ(loop_->probe_counters()[static_cast<size_t>(ProbeCount::drop_unknown)], 1U);
+}
+
+TEST_F(ExceptionProbes, AnAnswerGoesToTheTwinThatAskedWhereverItComesIn) {
+  begin();
+  lan.kernel_sends(text_of(test::frame_of({host, probe, 40000, 80})));
+  loop_->turn(0);
+  uint16_t port = 0;
+  EXPECT_EQ(worker_gets_marked(1, 18, port), 0x01000007U);
+  const Frame answer =
+      text_of(test::frame_of({vip, host, 80, port}, test::other_mac, test::other_mac));
+  worker_judges(0, 0, answer, probe_or_nothing);
+  EXPECT_EQ(loop_->turn(0), 1U);
+  EXPECT_EQ(lan.kernel_gets(),
+            text_of(test::frame_of({probe, host, 80, 40000}, test::other_mac, test::twin_mac)));
+  EXPECT_EQ(wan.kernel_gets(), "");
+  EXPECT_EQ(loop_->counters()[1].to_kernel[static_cast<size_t>(TwinClass::probe)], 1U);
+}
+
+TEST_F(ExceptionProbes, WhatIsNoAnswerGoesToItsOwnTwinOrNowhere) {
+  begin();
+  const Frame stray = text_of(test::frame_of({vip, host, 80, 1024}));
+  worker_judges(0, 0, stray, probe_or_nothing);
+  worker_judges(0, 0, stray, probe_or_host);
+  worker_judges(0, 1, tagged(stray, 100), probe_or_host);
+  EXPECT_EQ(loop_->turn(0), 3U);
+  EXPECT_EQ(wan.kernel_gets(), stray);
+  EXPECT_EQ(wan.kernel_gets(), "");
+  EXPECT_EQ(lan.kernel_gets(), stray);
+}
+
+// Frames that end here count towards a turn like others.
+TEST_F(ExceptionProbes, AFloodToTheProbeNetworkTakesNoMoreThanItsShareOfATurn) {
+  begin();
+  const Frame lost = text_of(test::frame_of({host, test::ip("198.18.0.8"), 40000, 80}));
+  for (int i = 0; i < 100; ++i)
+    wan.kernel_sends(lost);
+  EXPECT_EQ(loop_->turn(0), 64U);
+  EXPECT_EQ(loop_->turn(0), 36U);
 }
 
 TEST_F(Exception, SharesAClassBetweenWorkers) {

@@ -61,7 +61,8 @@ class SchedulerWorld {
       : memory_(static_cast<std::byte*>(::operator new(region_bytes, alignment))) {
     for (uint32_t worker = 0; worker < workers; ++worker) {
       traffic_.emplace_back(backends);
-      rows_.push_back({.worker = nullptr, .services = {}, .backends = traffic_.back()});
+      rows_.push_back(
+          {.worker = nullptr, .services = {}, .backends = traffic_.back(), .unanswered = {}});
     }
     limits_ = {.services = services, .backends = backends};
     for (uint32_t worker = 0; worker < workers; ++worker)

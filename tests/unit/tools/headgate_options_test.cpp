@@ -29,6 +29,14 @@ std::string request_of(const std::string& line) {
   return invocation->request.command + " " + boost::json::serialize(invocation->request.arguments);
 }
 
+TEST(CommandLine, ATimeToConfirmInIsAtLeastAMillisecondAndAtMostADay) {
+  for (const char* time : {"0", "0ms", "25h", "soon", "1.5s", "ms", "-1ms", "99999999999ms"}) {
+    const std::string line = std::string("apply /x --confirm-within ") + time;
+    EXPECT_TRUE(request_of(line).starts_with("exit 2: ")) << request_of(line);
+  }
+  EXPECT_TRUE(request_of("apply").starts_with("exit 2: ")) << "the file is missing";
+}
+
 TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("show services"), "show services {}");
   EXPECT_EQ(request_of("show services web"), R"(show services {"service":"web"})");
@@ -54,6 +62,17 @@ TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("reload x.yaml"),
             "reload {\"file\":\"" + std::filesystem::current_path().string() + "/x.yaml\"}");
   EXPECT_EQ(request_of("reload /etc/x.yaml"), R"(reload {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("plan"), "plan {}");
+  EXPECT_EQ(request_of("plan /etc/x.yaml"), R"(plan {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("apply /etc/x.yaml"), R"(apply {"file":"/etc/x.yaml"})");
+  EXPECT_EQ(request_of("apply /etc/x.yaml --confirm-within 2m"),
+            R"(apply {"file":"/etc/x.yaml","confirm_within_ms":120000})");
+  EXPECT_EQ(request_of("apply /etc/x.yaml --confirm-within 500ms"),
+            R"(apply {"file":"/etc/x.yaml","confirm_within_ms":500})");
+  EXPECT_EQ(request_of("confirm"), "confirm {}");
+  EXPECT_EQ(request_of("rollback"), "rollback {}");
+  EXPECT_EQ(request_of("show pending"), "show pending {}");
+  EXPECT_EQ(request_of("show audit --last 5"), R"(show audit {"last":5})");
   EXPECT_EQ(request_of("timeouts"), "timeouts {}");
   EXPECT_EQ(request_of("timeouts set udp=5m tcp_established_s=10"),
             R"(timeouts set {"udp_s":300,"tcp_established_s":10})");
@@ -78,16 +97,23 @@ TEST(CommandLine, OptionsOfServicesAndBackendsAreTyped) {
   EXPECT_EQ(request_of("backend edit web 10.0.0.1:80 -w 0 --disable --upper-threshold 100"),
             R"(backend edit {"service":"web","backend":"10.0.0.1:80","weight":0,)"
             R"("upper_threshold":100,"enabled":false})");
+  EXPECT_EQ(request_of("service edit web --quorum 4 --quorum-hysteresis 1 --on-down reset "
+                       "--slow-start 1m --panic-percent 30 --no-inhibit-on-failure"),
+            R"(service edit {"service":"web","inhibit_on_failure":false,"on_down":"reset",)"
+            R"("slow_start_s":60,"panic_percent":30,"quorum":4,"quorum_hysteresis":1})");
+  EXPECT_EQ(request_of("backend edit web 10.0.0.1 --priority 1 --inhibit-on-failure"),
+            R"(backend edit {"service":"web","backend":"10.0.0.1","priority":1,)"
+            R"("inhibit_on_failure":true})");
 }
 
 TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
   EXPECT_EQ(request_of("backend add web"), "exit 2: headgate: backend is required");
   EXPECT_EQ(request_of("service add"), "exit 2: headgate: service is required");
   EXPECT_EQ(request_of("backend"),
-            "exit 2: headgate: a command is missing; one of add, edit, delete, drain");
+            "exit 2: headgate: a command is missing; one of add, edit, delete, check, drain");
   EXPECT_EQ(request_of(""),
             "exit 2: headgate: a command is missing; one of show, service, backend, vrrp, "
-            "reload, timeouts, zero, version");
+            "reload, plan, apply, confirm, rollback, timeouts, zero, version");
   EXPECT_EQ(request_of("vrrp failover"), "exit 2: headgate: name is required");
   EXPECT_EQ(request_of("vrrp maintenance"), "exit 2: headgate: switch is required");
   EXPECT_EQ(request_of("vrrp maintenance maybe"), "exit 2: headgate: maybe is neither on nor off");
@@ -101,11 +127,11 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
   EXPECT_EQ(request_of("backend edit web x --weight=-1"),
             "exit 2: headgate: -1 is no number from 0 to 4294967295");
   EXPECT_EQ(request_of("show service"),
-            "exit 2: headgate: there is no command \"service\"; one of services, backends, "
-            "connections, ports, workers, stats, drops, neighbours, vrrp, config");
+            "exit 2: headgate: there is no command \"service\"; one of services, backends, checks, "
+            "connections, ports, workers, stats, drops, neighbours, vrrp, config, pending, audit");
   EXPECT_EQ(request_of("sho"),
             "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, vrrp, "
-            "reload, timeouts, zero, version");
+            "reload, plan, apply, confirm, rollback, timeouts, zero, version");
 }
 
 TEST(CommandLine, WhatCli11WouldThrowEndsAsWrongUsage) {

@@ -48,6 +48,45 @@ TEST(Render, ServicesAreATableWithTotals) {
       "       999   98.8 MB       12 B        7\n");
 }
 
+TEST(Render, APlanSaysWhatBecomesOfWhatMoves) {
+  constexpr const char* rows = R"([
+    {"service": "192.0.2.1:80/tcp", "name": "web", "change": "changed", "backends_added": 1,
+     "backends_removed": 2, "backends_changed": 0, "connections": 48, "moved": 6,
+     "moved_removed": 6, "moved_disabled": 0, "moved_mode": 0, "on_backend_removed": "keep",
+     "ends_within_s": 90, "hash_share": 0.125},
+    {"service": "192.0.2.2:80/tcp", "name": "", "change": "removed", "backends_added": 0,
+     "backends_removed": 1, "backends_changed": 0, "connections": 3, "moved": 3,
+     "moved_removed": 1, "moved_disabled": 0, "moved_mode": 2, "on_backend_removed": "expire",
+     "ends_within_s": null, "hash_share": null},
+    {"service": "192.0.2.3:80/tcp", "name": "new", "change": "added", "backends_added": 0,
+     "backends_removed": 0, "backends_changed": 0, "connections": 0, "moved": 0,
+     "moved_removed": 0, "moved_disabled": 0, "moved_mode": 0, "on_backend_removed": "drop",
+     "ends_within_s": null, "hash_share": null}])";
+  EXPECT_EQ(
+      render("plan", {rows, R"({"changes": ["a -> b"], "warnings": ["x.yaml:1: warning: c"]})",
+                      "3 services would change"}),
+      "3 services would change\n"
+      "\n"
+      "SERVICE           NAME  CHANGE   BACKENDS  LIVE  MOVED  MOVED ONES                         "
+      "   HASH SPACE\n"
+      "192.0.2.1:80/tcp  web   changed  +1 -2       48      6  ended within 1m30s                 "
+      "       12.5 %\n"
+      "192.0.2.2:80/tcp  -     removed  -1           3      3  ended at once, 2 keep their old "
+      "mode           -\n"
+      "192.0.2.3:80/tcp  new   added    -            0      0  -                                  "
+      "            -\n"
+      "\n"
+      "  a -> b\n"
+      "x.yaml:1: warning: c\n");
+}
+
+// An argument of a stranger's request stands in the audit log.
+TEST(Render, ControlCharactersOfARowDoNotReachTheTerminal) {
+  const std::string text = render("show audit", {R"([{"time": "t", "who": "w", "generation": 3,
+      "command": "zero service=\u001b[2J\nfake", "outcome": "done"}])"});
+  EXPECT_NE(text.find("zero service= [2J fake"), std::string::npos) << text;
+}
+
 TEST(Render, ExactNumbersKeepTheirDigits) {
   const std::string text = render("show services", {two_services}, {.exact = true});
   EXPECT_NE(text.find(" 123457 "), std::string::npos) << text;
@@ -127,15 +166,17 @@ TEST(Render, ConfigIsTheTextInItsPieces) {
 }
 
 TEST(Render, BackendsTellWhenTheirConnectionsEnd) {
-  EXPECT_EQ(render("show backends", {R"([
+  EXPECT_EQ(
+      render("show backends", {R"([
     {"service": "192.0.2.1:80/tcp", "backend": "10.0.0.1:80", "name": "", "mode": "nat",
-     "state": "draining", "weight": 0, "ends_in_s": 30, "active": 5, "inactive": 0,
+     "state": "draining", "for_s": null, "weight": 0, "effective_weight": 0, "ends_in_s": 30,
+     "active": 5, "inactive": 0,
      "connections": 9, "in_packets": 90, "out_packets": 80, "in_bytes": 9000, "out_bytes": 8000,
-     "refused": 0}])"}),
-            "SERVICE           BACKEND      NAME  MODE  STATE     WEIGHT  ENDS IN  ACTIVE  INACTIVE"
-            "  CONNS  IN PKTS  OUT PKTS  IN BYTES  OUT BYTES  REFUSED\n"
-            "192.0.2.1:80/tcp  10.0.0.1:80  -     nat   draining       0      30s       5         0"
-            "      9       90        80    9.0 kB     8.0 kB        0\n");
+     "refused": 0, "reason": "asked to"}])"}),
+      "SERVICE           BACKEND      NAME  MODE  STATE     FOR  WEIGHT  ENDS IN  ACTIVE  INACTIVE"
+      "  CONNS  IN PKTS  OUT PKTS  IN BYTES  OUT BYTES  REFUSED  REASON\n"
+      "192.0.2.1:80/tcp  10.0.0.1:80  -     nat   draining    -     0/0      30s       5         0"
+      "      9       90        80    9.0 kB     8.0 kB        0  asked to\n");
 }
 
 TEST(Render, FailuresPrintNothingButTheMessageElsewhere) {

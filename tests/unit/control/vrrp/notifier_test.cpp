@@ -22,7 +22,7 @@ class Notifying : public test::LoopTest {
   }
   void start(NotifierOptions options = {}) {
     notifier = std::make_unique<Notifier>(loop, options);
-    notifier->set_programs(VrrpPrograms::prepare(config::Vrrp{}).value());
+    notifier->set_programs(Programs::prepare(config::Config{}).value());
     recorder = script("record", R"({ printf '%s' "$#"; for word; do printf '|%s' "$word"; done; )"
                                 R"(echo; } >>$dir/record.txt)");
   }

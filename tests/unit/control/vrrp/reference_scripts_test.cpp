@@ -21,7 +21,7 @@ class ReferenceScripts : public test::LoopTest {
     }
     (void)script("bin/hostname", "echo lb1");
     setenv("PATH", (path("bin") + ":" + path_before).c_str(), 1);
-    notifier.set_programs(VrrpPrograms::prepare(config::Vrrp{}).value());
+    notifier.set_programs(Programs::prepare(config::Config{}).value());
   }
   ~ReferenceScripts() override { setenv("PATH", path_before.c_str(), 1); }
 

@@ -7,6 +7,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
+config::Config config_with(const config::Vrrp& vrrp) {
+  config::Config config;
+  config.vrrp = vrrp;
+  return config;
+}
+
 struct Told {
   std::string name;
   bool up;
@@ -30,7 +36,7 @@ class ScriptTracking : public test::LoopTest {
   void configure(const std::vector<config::VrrpScript>& scripts) {
     config::Vrrp vrrp;
     vrrp.scripts = scripts;
-    const auto programs = VrrpPrograms::prepare(vrrp);
+    const auto programs = Programs::prepare(config_with(vrrp));
     ASSERT_TRUE(programs) << programs.error().text;
     if (!tracker) start();
     tracker->configure(scripts, *programs);
@@ -176,20 +182,20 @@ TEST_F(ScriptTracking, SpreadsFirstRuns) {
   EXPECT_EQ(told.front().name, "s0");
 }
 
-TEST(VrrpPrograms, RefusesUnknownUsersAndBrokenCommands) {
+TEST(Programs, RefusesUnknownUsersAndBrokenCommands) {
   config::Vrrp vrrp;
   vrrp.script_user = "no-such-user-here";
-  EXPECT_FALSE(VrrpPrograms::prepare(vrrp));
+  EXPECT_FALSE(Programs::prepare(config_with(vrrp)));
   vrrp.script_user.reset();
   vrrp.scripts.push_back({});
   vrrp.scripts[0].name = "chk";
   vrrp.scripts[0].command = "a 'b";
-  const auto broken = VrrpPrograms::prepare(vrrp);
+  const auto broken = Programs::prepare(config_with(vrrp));
   ASSERT_FALSE(broken);
   EXPECT_EQ(broken.error().text, "vrrp.scripts 'chk': the command `a 'b`: a ' has no end");
   vrrp.scripts[0].command = "true";
   vrrp.scripts[0].user = "nobody";
-  const auto programs = VrrpPrograms::prepare(vrrp);
+  const auto programs = Programs::prepare(config_with(vrrp));
   ASSERT_TRUE(programs);
   EXPECT_EQ((*programs)->user_of("nobody").value()->name, "nobody");
   EXPECT_FALSE((*programs)->user_of("root")) << "not looked up: not run as anybody";

@@ -1,10 +1,11 @@
-#include "control/vrrp/notify_fifo.h"
+#include "control/notify_fifo.h"
 
 #include <algorithm>
 #include <fcntl.h>
 
 #include <sys/stat.h>
 
+#include "control/vrrp/notification.h"
 #include "tests/support/loop_fixture.h"
 
 namespace headgate::control {
@@ -12,16 +13,16 @@ namespace {
 
 class Fifo : public test::LoopTest {
  protected:
-  static Notification about(NotifyKind kind, const std::string& name, NotifyState state) {
+  static std::string line(NotifyKind kind, const std::string& name, NotifyState state) {
     Notification notification;
     notification.kind = kind;
     notification.name = name;
     notification.state = state;
     notification.priority = 100;
-    return notification;
+    return fifo_line(notification);
   }
   std::unique_ptr<NotifyFifo> open_fifo() {
-    auto fifo = NotifyFifo::open(path("fifo"));
+    auto fifo = NotifyFifo::open(path("fifo"), "vrrp.notify_fifo");
     EXPECT_TRUE(fifo) << fifo.error().text;
     return std::move(*fifo);
   }
@@ -40,10 +41,10 @@ class Fifo : public test::LoopTest {
 
 TEST_F(Fifo, WritesKeepalivedsLines) {
   const auto fifo = open_fifo();
-  fifo->write(about(NotifyKind::instance, "VI_1", NotifyState::master));
-  fifo->write(about(NotifyKind::group, "VG", NotifyState::backup));
-  fifo->write(about(NotifyKind::instance, "VI_1", NotifyState::fault));
-  fifo->write(about(NotifyKind::instance, "VI_1", NotifyState::stop));
+  fifo->write(line(NotifyKind::instance, "VI_1", NotifyState::master));
+  fifo->write(line(NotifyKind::group, "VG", NotifyState::backup));
+  fifo->write(line(NotifyKind::instance, "VI_1", NotifyState::fault));
+  fifo->write(line(NotifyKind::instance, "VI_1", NotifyState::stop));
   EXPECT_EQ(read_all(),
             "INSTANCE \"VI_1\" MASTER 100\nGROUP \"VG\" BACKUP 100\n"
             "INSTANCE \"VI_1\" FAULT 100\nINSTANCE \"VI_1\" STOP 100\n");
@@ -53,14 +54,14 @@ TEST_F(Fifo, DropsWholeLinesWhenNobodyReads) {
   const auto fifo = open_fifo();
   constexpr int lines = 5000;
   for (int i = 0; i < lines; ++i) {
-    fifo->write(about(NotifyKind::instance, "VI_1", NotifyState::master));
+    fifo->write(line(NotifyKind::instance, "VI_1", NotifyState::master));
   }
   EXPECT_GT(fifo->dropped(), 0U);
   const std::string kept = read_all();
   EXPECT_EQ(std::ranges::count(kept, '\n') + static_cast<long>(fifo->dropped()), lines);
   EXPECT_TRUE(kept.ends_with("INSTANCE \"VI_1\" MASTER 100\n"));
   EXPECT_NE(log.find("nobody reads it"), std::string::npos);
-  fifo->write(about(NotifyKind::instance, "VI_2", NotifyState::backup));
+  fifo->write(line(NotifyKind::instance, "VI_2", NotifyState::backup));
   EXPECT_EQ(read_all(), "INSTANCE \"VI_2\" BACKUP 100\n") << "goes on when there is room";
 }
 
@@ -68,7 +69,7 @@ TEST_F(Fifo, SurvivesAReaderThatLeaves) {
   const auto fifo = open_fifo();
   const int reader = open(path("fifo").c_str(), O_RDONLY | O_NONBLOCK);
   close(reader);
-  fifo->write(about(NotifyKind::instance, "VI_1", NotifyState::master));
+  fifo->write(line(NotifyKind::instance, "VI_1", NotifyState::master));
   EXPECT_EQ(fifo->dropped(), 0U);
   EXPECT_EQ(read_all(), "INSTANCE \"VI_1\" MASTER 100\n");
 }
@@ -94,11 +95,11 @@ TEST_F(Fifo, RemovesOnlyWhatItMade) {
 
 TEST_F(Fifo, RefusesWhatIsNoPipe) {
   write("fifo", "text");
-  const auto file = NotifyFifo::open(path("fifo"));
+  const auto file = NotifyFifo::open(path("fifo"), "vrrp.notify_fifo");
   ASSERT_FALSE(file);
   EXPECT_NE(file.error().text.find("this is not a pipe"), std::string::npos);
   EXPECT_EQ(text("fifo"), "text");
-  EXPECT_FALSE(NotifyFifo::open(path("no/such/folder")));
+  EXPECT_FALSE(NotifyFifo::open(path("no/such/folder"), "vrrp.notify_fifo"));
 }
 
 }  // namespace

@@ -8,17 +8,17 @@
 #include <optional>
 #include <string>
 
-#include "config/vrrp_model.h"
+#include "config/model.h"
 #include "control/error.h"
 #include "control/program_user.h"
 
 namespace headgate::control {
 
-class VrrpPrograms {
+class Programs {
  public:
   // Checks that each command can be split into words, and finds each user. Not on a loop.
-  [[nodiscard]] static std::expected<std::shared_ptr<const VrrpPrograms>, Error> prepare(
-      const config::Vrrp& vrrp);
+  [[nodiscard]] static std::expected<std::shared_ptr<const Programs>, Error> prepare(
+      const config::Config& config);
 
   // Of a `user` key; empty: whom scripts run as by default. Empty answer: the daemon's own user. An
   // error for a name that prepare() did not see: a script must not run as root by mistake.

@@ -1,4 +1,4 @@
-#include "control/vrrp/notify_fifo.h"
+#include "control/notify_fifo.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -15,34 +15,36 @@ namespace headgate::control {
 
 namespace {
 
-std::unexpected<Error> failure(const std::string& path, std::string_view what, int error) {
-  return std::unexpected(Error{fmt::format("vrrp.notify_fifo {}: {}: {}", path, what,
-                                           std::generic_category().message(error))});
+std::unexpected<Error> failure(std::string_view key, const std::string& path, std::string_view what,
+                               int error) {
+  return std::unexpected(
+      Error{fmt::format("{} {}: {}: {}", key, path, what, std::generic_category().message(error))});
 }
 
 }  // namespace
 
-std::expected<std::unique_ptr<NotifyFifo>, Error> NotifyFifo::open(const std::string& path) {
+std::expected<std::unique_ptr<NotifyFifo>, Error> NotifyFifo::open(const std::string& path,
+                                                                   std::string_view key) {
   const bool made = mkfifo(path.c_str(), 0600) == 0;
-  if (!made && errno != EEXIST) return failure(path, "cannot be made", errno);
+  if (!made && errno != EEXIST) return failure(key, path, "cannot be made", errno);
   // Reading as well as writing: so it opens without a reader, and a write never raises SIGPIPE.
   const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) {
     const int error = errno;
     if (made) unlink(path.c_str());
-    return failure(path, "cannot be opened", error);
+    return failure(key, path, "cannot be opened", error);
   }
   struct stat kind{};
   if (fstat(fd, &kind) != 0 || !S_ISFIFO(kind.st_mode)) {
     close(fd);
-    return std::unexpected(Error{fmt::format(
-        "vrrp.notify_fifo {}: this is not a pipe; remove it, or name another path", path)});
+    return std::unexpected(Error{
+        fmt::format("{} {}: this is not a pipe; remove it, or name another path", key, path)});
   }
-  return std::unique_ptr<NotifyFifo>(new NotifyFifo(path, fd, made));
+  return std::unique_ptr<NotifyFifo>(new NotifyFifo(path, key, fd, made));
 }
 
-NotifyFifo::NotifyFifo(std::string path, int fd, bool made)
-    : path_(std::move(path)), fd_(fd), made_(made) {}
+NotifyFifo::NotifyFifo(std::string path, std::string_view key, int fd, bool made)
+    : path_(std::move(path)), key_(key), fd_(fd), made_(made) {}
 
 NotifyFifo::~NotifyFifo() {
   struct stat ours{};
@@ -54,14 +56,12 @@ NotifyFifo::~NotifyFifo() {
   close(fd_);
 }
 
-void NotifyFifo::write(const Notification& notification) {
-  const std::string line =
-      fmt::format("{} \"{}\" {} {}\n", name_of(notification.kind), notification.name,
-                  name_of(notification.state), notification.priority);
+void NotifyFifo::write(std::string_view text) {
+  const std::string line = fmt::format("{}\n", text);
   // Lines of up to PIPE_BUF bytes are written as a whole or not at all.
   if (::write(fd_, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
   ++dropped_;
-  log_warning("vrrp.notify_fifo {}: nobody reads it; lines are dropped", path_);
+  log_warning("{} {}: nobody reads it; lines are dropped", key_, path_);
 }
 
 }  // namespace headgate::control

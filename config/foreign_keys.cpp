@@ -1,0 +1,120 @@
+#include "config/foreign_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace headgate::config {
+namespace {
+
+// A word may mean one key in one section and another elsewhere.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 97> foreign_keys{{
+    {"virtual_server", "services"},
+    {"virtual_servers", "services"},
+    {"real_server", "backends"},
+    {"real_servers", "backends"},
+    {"servers", "backends"},
+    {"lb_algo", "scheduler"},
+    {"lvs_sched", "scheduler"},
+    {"algorithm", "scheduler"},
+    {"lb_kind", "mode"},
+    {"lvs_method", "mode"},
+    {"method", "mode"},
+    {"vip", "address"},
+    {"ip", "address"},
+    {"fwmark", "firewall_mark"},
+    {"uthreshold", "upper_threshold"},
+    {"lthreshold", "lower_threshold"},
+    {"persistence_timeout", "persistence"},
+    {"persistent", "persistence"},
+    {"laddrs", "local_addresses"},
+    {"vrrp_instance", "instances"},
+    {"vrrp_instances", "instances"},
+    {"vrrp_sync_group", "sync_groups"},
+    {"vrrp_script", "scripts"},
+    {"vrrp_track_process", "processes"},
+    {"virtual_ipaddress", "addresses"},
+    {"virtual_ipaddress_excluded", "excluded_addresses"},
+    {"advert_int", "advert_interval_ms"},
+    {"auth_pass", "auth_password"},
+    {"nopreempt", "preempt"},
+    {"unicast_src_ip", "source"},
+    {"mcast_src_ip", "source"},
+    {"unicast_peer", "unicast_peers"},
+    {"use_vmac", "virtual_mac"},
+    {"no_accept", "accept"},
+    {"track_script", "scripts"},
+    {"track_process", "processes"},
+    {"track_file", "files"},
+    {"init_fail", "start"},
+    {"group", "instances"},
+    {"delay_loop", "interval_ms"},
+    {"delay_loop", "checks"},
+    {"connect_timeout", "timeout_ms"},
+    {"connect_timeout", "checks"},
+    {"misc_timeout", "timeout_ms"},
+    {"retry", "retries"},
+    {"nb_get_retry", "retries"},
+    {"delay_before_retry", "retry_delay_ms"},
+    {"warmup", "warmup_ms"},
+    {"alpha", "start"},
+    {"alpha", "checks"},
+    {"omega", "at_stop"},
+    {"omega", "notify"},
+    {"hysteresis", "quorum_hysteresis"},
+    {"inhibit", "inhibit_on_failure"},
+    {"connect_ip", "address"},
+    {"connect_port", "port"},
+    {"bindto", "source"},
+    {"bind_port", "source_port"},
+    {"bind_if", "interface"},
+    {"fwmark", "mark"},
+    {"TCP_CHECK", "checks"},
+    {"HTTP_GET", "checks"},
+    {"SSL_GET", "checks"},
+    {"MISC_CHECK", "checks"},
+    {"DNS_CHECK", "checks"},
+    {"SMTP_CHECK", "checks"},
+    {"UDP_CHECK", "checks"},
+    {"PING_CHECK", "checks"},
+    {"FILE_CHECK", "checks"},
+    {"check", "checks"},
+    {"health_check", "checks"},
+    {"health_checks", "checks"},
+    {"misc_path", "command"},
+    {"misc_path", "script"},
+    {"misc_dynamic", "dynamic_weight"},
+    {"misc_dynamic", "script"},
+    {"url", "urls"},
+    {"url", "http"},
+    {"virtualhost", "host"},
+    {"virtualhost", "http"},
+    {"virtualhost", "checks"},
+    {"http_protocol", "version"},
+    {"enable_sni", "server_name"},
+    {"status_code", "status"},
+    {"payload", "send"},
+    {"payload", "udp"},
+    {"min_reply_length", "min_reply_bytes"},
+    {"max_reply_length", "max_reply_bytes"},
+    {"helo_name", "helo"},
+    {"notify_up", "up"},
+    {"notify_up", "notify"},
+    {"notify_down", "down"},
+    {"notify_down", "notify"},
+    {"quorum_up", "notify"},
+    {"quorum_down", "notify"},
+    {"smtp_alert", "mail"},
+    {"smtp_alert", "notify"},
+}};
+
+}  // namespace
+
+std::string_view foreign_key(std::string_view word, const std::vector<std::string_view>& known) {
+  for (const auto& [foreign, own] : foreign_keys) {
+    if (foreign == word && std::ranges::find(known, own) != known.end()) return own;
+  }
+  return {};
+}
+
+}  // namespace headgate::config
