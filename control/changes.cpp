@@ -20,52 +20,57 @@ namespace headgate::control {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-// One submitted edit, until it has its answer.
+namespace {
+
+// What somebody waits for on the loop.
+template <typename T>
+class Answer {
+ public:
+  explicit Answer(asio::io_context& loop) : given_(loop, asio::steady_timer::time_point::max()) {}
+
+  void finish(std::expected<T, Error> result) {
+    result_ = std::move(result);
+    given_.cancel();
+  }
+  asio::awaitable<void> wait() {
+    error_code ignored;
+    while (!result_)
+      co_await given_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  [[nodiscard]] std::expected<T, Error>& result() { return *result_; }  // once waited for
+
+ private:
+  asio::steady_timer given_;  // cancelled when `result_` is there
+  std::optional<std::expected<T, Error>> result_;
+};
+
+}  // namespace
+
+// One submitted edit.
 struct Changes::Ticket {
   Ticket(asio::io_context& loop, Edit its_edit, bool is_alone)
-      : edit(std::move(its_edit)),
-        alone(is_alone),
-        answered(loop, asio::steady_timer::time_point::max()) {}
+      : edit(std::move(its_edit)), alone(is_alone), answer(loop) {}
 
   Edit edit;
   bool alone;
-  asio::steady_timer answered;  // cancelled when `result` is there
-  std::optional<std::expected<ChangeOutcome, Error>> result;
-
-  void finish(std::expected<ChangeOutcome, Error> outcome) {
-    result = std::move(outcome);
-    answered.cancel();
-  }
+  Answer<ChangeOutcome> answer;
 };
 
 // One change of ownership, of which several callers may wait for the answer.
 struct Changes::Handover {
-  explicit Handover(asio::io_context& loop)
-      : answered(loop, asio::steady_timer::time_point::max()) {}
+  explicit Handover(asio::io_context& loop) : answer(loop) {}
 
   Ownership ownership;
-  asio::steady_timer answered;  // cancelled when `result` is there
-  std::optional<std::expected<uint64_t, Error>> result;
-
-  void finish(std::expected<uint64_t, Error> outcome) {
-    result = std::move(outcome);
-    answered.cancel();
-  }
+  Answer<uint64_t> answer;
 };
 
 // Someone who reads what runs.
 struct Changes::Look {
   Look(asio::io_context& loop, std::function<void(const State&)> its_work)
-      : work(std::move(its_work)), answered(loop, asio::steady_timer::time_point::max()) {}
+      : work(std::move(its_work)), answer(loop) {}
 
   std::function<void(const State&)> work;
-  asio::steady_timer answered;  // cancelled when `result` is there
-  std::optional<std::expected<void, Error>> result;
-
-  void finish(std::expected<void, Error> outcome) {
-    result = std::move(outcome);
-    answered.cancel();
-  }
+  Answer<void> answer;
 };
 
 // What goes into one snapshot.
@@ -143,10 +148,10 @@ bool Changes::stop() {
   wake_.cancel();
   tick_.cancel();
   for (const auto& ticket : std::exchange(waiting_, {})) {
-    ticket->finish(std::unexpected(Error{"the daemon stops; nothing was changed"}));
+    ticket->answer.finish(std::unexpected(Error{"the daemon stops; nothing was changed"}));
   }
   for (const auto& look : std::exchange(looks_, {}))
-    look->finish(std::unexpected(Error{"the daemon stops"}));
+    look->answer.finish(std::unexpected(Error{"the daemon stops"}));
   return under_way_ == 0;
 }
 
@@ -159,16 +164,14 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> Changes::submit(Edit edit, 
   const auto ticket = std::make_shared<Ticket>(loop_, std::move(edit), how.alone);
   waiting_.push_back(ticket);
   wake_.cancel();
-  error_code ignored;
-  while (!ticket->result) {
-    co_await ticket->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-  if (*ticket->result) {
-    auto visible = co_await wait_visible((*ticket->result)->generation);
-    if (!visible) (*ticket->result)->late = visible.error().text;
+  co_await ticket->answer.wait();
+  std::expected<ChangeOutcome, Error>& outcome = ticket->answer.result();
+  if (outcome) {
+    auto visible = co_await wait_visible(outcome->generation);
+    if (!visible) outcome->late = visible.error().text;
   }
   --under_way_;
-  co_return std::move(*ticket->result);
+  co_return std::move(outcome);
 }
 
 asio::awaitable<std::expected<void, Error>> Changes::look(
@@ -178,12 +181,9 @@ asio::awaitable<std::expected<void, Error>> Changes::look(
   const auto look = std::make_shared<Look>(loop_, std::move(work));
   looks_.push_back(look);
   wake_.cancel();
-  error_code ignored;
-  while (!look->result) {
-    co_await look->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
+  co_await look->answer.wait();
   --under_way_;
-  co_return *look->result;
+  co_return look->answer.result();
 }
 
 asio::awaitable<void> Changes::look_around() {
@@ -197,7 +197,7 @@ asio::awaitable<void> Changes::look_around() {
   co_await offload(pool_, std::move(work));
   preparing_ = false;
   for (const auto& look : looks)
-    look->finish({});
+    look->answer.finish({});
 }
 
 asio::awaitable<std::expected<uint64_t, Error>> Changes::set_ownership(Ownership ownership) {
@@ -207,11 +207,8 @@ asio::awaitable<std::expected<uint64_t, Error>> Changes::set_ownership(Ownership
   const std::shared_ptr<Handover> mine = handover_;
   mine->ownership = std::move(ownership);
   if (!std::exchange(handing_over_, true)) asio::co_spawn(loop_, hand_over(), asio::detached);
-  error_code ignored;
-  while (!mine->result) {
-    co_await mine->answered.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-  std::expected<uint64_t, Error> result = *mine->result;
+  co_await mine->answer.wait();
+  std::expected<uint64_t, Error> result = mine->answer.result();
   if (result) {
     const auto visible = co_await wait_visible(*result);
     if (!visible) result = std::unexpected(visible.error());
@@ -230,7 +227,7 @@ asio::awaitable<void> Changes::hand_over() {
   while (const std::shared_ptr<Handover> next = std::exchange(handover_, nullptr)) {
     const auto generation = state_.builder.set_ownership(std::move(next->ownership));
     if (!generation) log_error("the ownership of addresses stays: {}", generation.error().text);
-    next->finish(generation);
+    next->answer.finish(generation);
     for (int looks = 0; generation && looks < 5 && !state_.store.visible(*generation); ++looks) {
       timer.expires_after(std::chrono::milliseconds(1));
       co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -385,9 +382,10 @@ void Changes::answer(Batch& batch, uint64_t generation) {
   for (size_t i = 0; i < batch.tickets.size(); ++i) {
     auto& result = batch.plan.results[i];
     if (result) {
-      batch.tickets[i]->finish(ChangeOutcome{generation, std::move(*result), {}, batch.before});
+      batch.tickets[i]->answer.finish(
+          ChangeOutcome{generation, std::move(*result), {}, batch.before});
     } else {
-      batch.tickets[i]->finish(std::unexpected(result.error()));
+      batch.tickets[i]->answer.finish(std::unexpected(result.error()));
     }
   }
 }
@@ -396,7 +394,7 @@ void Changes::answer(Batch& batch, uint64_t generation) {
 void Changes::fail(Batch& batch, const Error& error) {
   for (size_t i = 0; i < batch.tickets.size(); ++i) {
     const auto& result = batch.plan.results[i];
-    batch.tickets[i]->finish(std::unexpected(result ? error : result.error()));
+    batch.tickets[i]->answer.finish(std::unexpected(result ? error : result.error()));
   }
 }
 
