@@ -299,6 +299,10 @@ struct BackendKey {
 [[nodiscard]] std::string name_of(const Service& service);
 [[nodiscard]] std::string name_of(const Backend& backend);
 
+// Whether it takes new connections, as far as the configuration says.
+[[nodiscard]] inline bool takes_part(const Backend& backend) {
+  return backend.enabled && backend.weight > 0;
+}
 [[nodiscard]] inline Mode mode_of(const Service& service, const Backend& backend) {
   return backend.mode.value_or(service.mode);
 }

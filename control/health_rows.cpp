@@ -86,10 +86,13 @@ json::array history_of(const BackendLife& life) {
   return history;
 }
 
-const MemberView* member_of(const PoolView& view, const config::Backend& backend) {
-  const config::BackendKey key = config::key_of(backend);
-  const auto member = std::ranges::lower_bound(view.members, key, {}, &MemberView::key);
-  return member == view.members.end() || member->key != key ? nullptr : &*member;
+// As the pool has it; who is not in it serves as configured.
+MemberView member_of(const PoolView* view, const config::Backend& backend) {
+  const MemberView* known = view == nullptr ? nullptr : find_member(*view, config::key_of(backend));
+  if (known != nullptr) return *known;
+  MemberView member;
+  member.key = config::key_of(backend);
+  return member;
 }
 
 }  // namespace
@@ -106,18 +109,9 @@ void add_health(json::object& row, const State& state, const config::Service& se
   row["history"] = has_life ? history_of(*life) : json::array{};
 
   const auto view = view_of(state, service);
-  const MemberView* member = view == nullptr ? nullptr : member_of(*view, backend);
-  const bool takes = backend.enabled && backend.weight > 0;
-  MemberUse use = takes ? MemberUse::serve : MemberUse::out;
-  uint32_t weight = takes ? backend.weight : 0;
-  if (takes && member != nullptr) {
-    use = member->use;
-    if (member->weight) weight = *member->weight;
-    weight = weight == 0 ? 0 : std::max<uint32_t>(weight * member->permille / 1000, 1);
-    if (use != MemberUse::serve) weight = 0;
-  }
-  row["use"] = name_of(use);
-  row["effective_weight"] = weight;
+  const MemberView member = member_of(view.get(), backend);
+  row["use"] = name_of(config::takes_part(backend) ? member.use : MemberUse::out);
+  row["effective_weight"] = weight_in_use(backend, member);
 }
 
 void add_sorry(json::object& row, const State& state, const config::Service& service) {
@@ -135,9 +129,7 @@ void add_sorry(json::object& row, const State& state, const config::Service& ser
 void add_pool(json::object& row, const State& state, const config::Service& service) {
   const auto view = view_of(state, service);
   const auto takes = [&](const config::Backend& backend) {
-    if (!backend.enabled || backend.weight == 0) return false;
-    const MemberView* member = view == nullptr ? nullptr : member_of(*view, backend);
-    return member == nullptr || member->use == MemberUse::serve;
+    return config::takes_part(backend) && member_of(view.get(), backend).use == MemberUse::serve;
   };
   const HealthBook* book = state.surroundings.health.book;
   const auto pool = book == nullptr ? std::nullopt : book->pool_state(config::key_of(service));
@@ -154,7 +146,6 @@ json::array check_rows(const State& state, const config::Service& service,
   if (book == nullptr) return rows;
   for (const CheckStatus& status : book->checks(config::key_of(service), config::key_of(backend))) {
     const config::Check& check = status.spec->check;
-    const bool up = status.machine->verdict == CheckVerdict::up;
     json::object row;
     row["service"] = to_string(config::key_of(service));
     row["service_name"] = service.name;
@@ -171,7 +162,7 @@ json::array check_rows(const State& state, const config::Service& service,
     row["last"] = status.last == 0 ? json::value(nullptr) : json::value(time_text(status.last));
     row["last_s"] = seconds_since(status.last);
     row["interval_ms"] = check.interval_ms;
-    row["reason"] = up && status.reason->empty() ? "" : *status.reason;
+    row["reason"] = *status.reason;
     rows.push_back(std::move(row));
   }
   return rows;

@@ -7,12 +7,8 @@ namespace headgate::control {
 
 namespace {
 
-bool takes_part(const config::Backend& backend) {
-  return backend.enabled && backend.weight > 0;
-}
-
 uint64_t weight_of(const config::Backend& backend, const MemberHealth& health) {
-  if (!takes_part(backend)) return 0;
+  if (!config::takes_part(backend)) return 0;
   return health.weight.value_or(backend.weight);
 }
 
@@ -27,7 +23,7 @@ Tally count(const config::Service& service, const std::vector<MemberHealth>& hea
   Tally tally;
   for (size_t i = 0; i < service.backends.size(); ++i) {
     const config::Backend& backend = service.backends[i];
-    if (!takes_part(backend)) continue;
+    if (!config::takes_part(backend)) continue;
     tally.weight += backend.weight;
     ++tally.members;
     if (!health[i].up) continue;
@@ -79,17 +75,10 @@ MemberUse use_of(const config::Service& service, const config::Backend& backend,
 
 void lay_over(config::Backend& backend, const MemberView& view, config::OnDown on_down) {
   if (!backend.enabled) return;
-  if (backend.weight > 0 && view.use == MemberUse::serve) {
-    const uint32_t weight = view.weight ? *view.weight : backend.weight;
-    const uint32_t part = weight * view.permille / 1000;
-    backend.weight = static_cast<uint16_t>(weight == 0 ? 0 : std::max<uint32_t>(part, 1));
-    return;
-  }
   switch (view.use) {
     case MemberUse::serve:
-      return;
     case MemberUse::quiescent:
-      backend.weight = 0;
+      backend.weight = weight_in_use(backend, view);
       return;
     case MemberUse::standby:
       if (backend.weight == 0) return;  // it drains, and has its deadline
@@ -105,6 +94,18 @@ void lay_over(config::Backend& backend, const MemberView& view, config::OnDown o
 }
 
 }  // namespace
+
+const MemberView* find_member(const PoolView& view, const config::BackendKey& key) {
+  const auto member = std::ranges::lower_bound(view.members, key, {}, &MemberView::key);
+  return member == view.members.end() || member->key != key ? nullptr : &*member;
+}
+
+uint16_t weight_in_use(const config::Backend& backend, const MemberView& member) {
+  if (!config::takes_part(backend) || member.use != MemberUse::serve) return 0;
+  const uint32_t weight = member.weight ? *member.weight : backend.weight;
+  const uint32_t part = weight * member.permille / 1000;
+  return static_cast<uint16_t>(weight == 0 ? 0 : std::max<uint32_t>(part, 1));
+}
 
 bool has_pool(const config::Service& service) {
   if (!service.checks.empty() || service.sorry_server) return true;
@@ -124,6 +125,7 @@ PoolVerdict judge_pool(const config::Service& service, const std::vector<MemberH
                        const std::optional<PoolState>& before) {
   const Tally tally = count(service, health);
   PoolVerdict verdict;
+  verdict.live_weight = tally.live_weight;
   verdict.state.quorum = has_quorum(service, tally, before);
   verdict.view.sorry = service.sorry_server && !verdict.state.quorum;
   verdict.state.panic =
@@ -171,10 +173,10 @@ config::Service with_pool(const config::Service& service, const PoolView* view) 
   }
   for (config::Backend& backend : result.backends) {
     const config::BackendKey key = config::key_of(backend);
-    const auto member = std::ranges::lower_bound(view->members, key, {}, &MemberView::key);
+    const MemberView* member = find_member(*view, key);
     MemberView its;
     its.key = key;
-    if (member != view->members.end() && member->key == key) {
+    if (member != nullptr) {
       its = *member;
     } else if (!health_at_start(service, backend).up) {
       its.use = MemberUse::out;

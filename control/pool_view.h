@@ -56,7 +56,13 @@ struct PoolState {
 struct PoolVerdict {
   PoolView view;
   PoolState state;
+  uint64_t live_weight = 0;  // what the quorum is held against
 };
+
+// Null for a backend that is new.
+[[nodiscard]] const MemberView* find_member(const PoolView& view, const config::BackendKey& key);
+// The weight that schedulers see: 0 for who does not serve.
+[[nodiscard]] uint16_t weight_in_use(const config::Backend& backend, const MemberView& member);
 
 // Whether anything but the configuration decides who serves.
 [[nodiscard]] bool has_pool(const config::Service& service);

@@ -205,7 +205,7 @@ std::chrono::milliseconds HealthBook::result(ProbeId id, const ProbeOutcome& out
   probe.machine = step.machine;
   probe.last = now.wall_ms;
   probe.weight = outcome.weight;
-  if (probe.reason != outcome.reason) probe.reason = outcome.reason;
+  probe.reason = outcome.reason;
   if (!differs) return step.next;
   const bool falls = was_up && probe.machine.verdict == CheckVerdict::down;
   if (falls && !probe.spec.check.first_failure_decides) {
@@ -265,7 +265,7 @@ void HealthBook::judge(Watched& watched, Moment now, Update& update) {
   PoolVerdict verdict = judge_pool(service, health_of(watched, now), watched.pool);
   const auto before = std::exchange(watched.pool, verdict.state);
   if (before && before->quorum != verdict.state.quorum) {
-    tell_quorum(watched, *before, now, update);
+    tell_quorum(service, verdict, now, update);
   }
   if (watched.view && *watched.view == verdict.view) return;
   watched.view = std::make_shared<const PoolView>(std::move(verdict.view));
@@ -292,23 +292,15 @@ std::vector<MemberHealth> HealthBook::health_of(Watched& watched, Moment now) {
   return health;
 }
 
-void HealthBook::tell_quorum(Watched& watched, const PoolState& before, Moment now,
+void HealthBook::tell_quorum(const config::Service& service, const PoolVerdict& verdict, Moment now,
                              Update& update) {
-  uint64_t weight = 0;
-  for (size_t i = 0; i < watched.members.size(); ++i) {
-    const config::Backend& backend = watched.service.backends[i];
-    const BackendLife& life = watched.members[i].life;
-    if (life.up && backend.enabled && backend.weight > 0) {
-      weight += life.weight.value_or(backend.weight);
-    }
-  }
-  update.events.push_back(
-      {.service = config::key_of(watched.service),
-       .backend = std::nullopt,
-       .up = !before.quorum,
-       .first = false,
-       .reason = fmt::format("weight {} is up, the quorum is {}", weight, watched.service.quorum),
-       .at = now.wall_ms});
+  update.events.push_back({.service = config::key_of(service),
+                           .backend = std::nullopt,
+                           .up = verdict.state.quorum,
+                           .first = false,
+                           .reason = fmt::format("weight {} is up, the quorum is {}",
+                                                 verdict.live_weight, service.quorum),
+                           .at = now.wall_ms});
 }
 
 void HealthBook::ramp(Moment now, Update& update) {

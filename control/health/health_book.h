@@ -156,7 +156,8 @@ class HealthBook {
                       Moment now, Update& update);
   void judge(Watched& watched, Moment now, Update& update);
   [[nodiscard]] std::vector<MemberHealth> health_of(Watched& watched, Moment now);
-  void tell_quorum(Watched& watched, const PoolState& before, Moment now, Update& update);
+  void tell_quorum(const config::Service& service, const PoolVerdict& verdict, Moment now,
+                   Update& update);
   [[nodiscard]] const Watched* find(const config::ServiceKey& key) const;
   [[nodiscard]] const Member* find(const config::ServiceKey& service,
                                    const config::BackendKey& backend) const;
