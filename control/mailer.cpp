@@ -237,4 +237,13 @@ Mailer::Counts Mailer::counts() const {
   return impl_->counts;
 }
 
+void follow_settings(std::optional<Mailer>& mailer, const std::optional<config::Mail>& settings) {
+  if (!settings) {
+    mailer.reset();
+    return;
+  }
+  if (!mailer) mailer.emplace();
+  mailer->configure(*settings);
+}
+
 }  // namespace headgate::control

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/vrrp_model.h"
@@ -40,5 +41,8 @@ class Mailer {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Makes, configures or ends the mailer, as there are settings or none.
+void follow_settings(std::optional<Mailer>& mailer, const std::optional<config::Mail>& settings);
 
 }  // namespace headgate::control

@@ -64,4 +64,18 @@ void NotifyFifo::write(std::string_view text) {
   log_warning("{} {}: nobody reads it; lines are dropped", key_, path_);
 }
 
+std::expected<void, Error> follow_path(std::unique_ptr<NotifyFifo>& fifo,
+                                       const std::optional<std::string>& path,
+                                       std::string_view key) {
+  if (!path) {
+    fifo.reset();
+    return {};
+  }
+  if (fifo && fifo->path() == *path) return {};
+  auto opened = NotifyFifo::open(*path, key);
+  if (!opened) return std::unexpected(opened.error());
+  fifo = std::move(*opened);
+  return {};
+}
+
 }  // namespace headgate::control

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,5 +38,11 @@ class NotifyFifo {
   bool made_;
   uint64_t dropped_ = 0;
 };
+
+// Opens, leaves alone or closes the pipe, as the path is another one, the same, or none. `key` is
+// where the path was configured. With an error the pipe stays as it is.
+[[nodiscard]] std::expected<void, Error> follow_path(std::unique_ptr<NotifyFifo>& fifo,
+                                                     const std::optional<std::string>& path,
+                                                     std::string_view key);
 
 }  // namespace headgate::control

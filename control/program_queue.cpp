@@ -8,8 +8,11 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 
+#include "control/command_line.h"
 #include "control/log.h"
+#include "control/subprocess.h"
 
 namespace headgate::control {
 
@@ -136,14 +139,21 @@ ProgramQueue::~ProgramQueue() {
   impl_->close();
 }
 
-void ProgramQueue::add(const std::string& title, std::string about, ProgramOptions program) {
-  impl_->add(title, {std::move(about), std::move(program)});
-}
-
-void ProgramQueue::refuse(const std::string& title, const std::string& about,
-                          const std::string& reason) {
-  ++impl_->counts.failed;
-  log_error("{}: {}: {}", title, about, reason);
+void ProgramQueue::add_command(QueuedCommand command) {
+  auto words = command_words(command.command, command.shell, command.arguments);
+  if (!words || !command.user) {
+    ++impl_->counts.failed;
+    log_error("{}: {}: {}", command.title, command.command,
+              !words ? words.error().text : command.user.error().text);
+    return;
+  }
+  Job job;
+  job.about = fmt::format("{} ({})", command.command, command.state);
+  job.program.words = std::move(*words);
+  job.program.user = std::move(*command.user);
+  job.program.timeout = command.timeout;
+  job.program.cores = command.cores;
+  impl_->add(command.title, std::move(job));
 }
 
 bool ProgramQueue::idle() const {

@@ -6,12 +6,17 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
+#include <optional>
+#include <sched.h>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
-#include "control/subprocess.h"
+#include "control/error.h"
+#include "control/program_user.h"
 
 namespace boost::asio {
 class io_context;
@@ -23,6 +28,18 @@ struct ProgramQueueOptions {
   size_t at_once = 64;
   size_t queued = 1000;  // that wait under each title; the oldest go first when there are more,
                          // counted and logged: the last state is always told
+};
+
+// A command as a user configured it, for one event.
+struct QueuedCommand {
+  std::string title;
+  std::string state;  // that it tells of: MASTER, DOWN
+  std::string command;
+  std::vector<std::string> arguments;
+  bool shell = false;
+  std::expected<std::optional<ProgramUser>, Error> user;  // an error: it is not run
+  std::chrono::milliseconds timeout{0};
+  std::optional<cpu_set_t> cores;  // empty: the loop's
 };
 
 class ProgramQueue {
@@ -38,10 +55,8 @@ class ProgramQueue {
   ProgramQueue(const ProgramQueue&) = delete;
   ProgramQueue& operator=(const ProgramQueue&) = delete;
 
-  // On the loop's thread; returns at once. `about` is the program in the log's words.
-  void add(const std::string& title, std::string about, ProgramOptions program);
-  // Counts one that could not even be added, and logs why.
-  void refuse(const std::string& title, const std::string& about, const std::string& reason);
+  // On the loop's thread; returns at once. One that cannot be run is counted, and logged with why.
+  void add_command(QueuedCommand command);
   // Nothing runs or waits.
   [[nodiscard]] bool idle() const;
   // Waits for all that was asked for, at most `bound`; true: all of it ran.

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "control/command_line.h"
-
 namespace headgate::control {
 
 namespace {
@@ -77,23 +75,8 @@ std::expected<void, Error> HealthNotifier::configure(const config::Config& confi
                                                      std::shared_ptr<const Programs> programs) {
   programs_ = std::move(programs);
   router_id_ = config.vrrp.router_id.value_or(config.daemon.name);
-  if (!config.vrrp.mail) {
-    mailer_.reset();
-  } else {
-    if (!mailer_) mailer_.emplace();
-    mailer_->configure(*config.vrrp.mail);
-  }
-  const auto& path = config.health.notify_fifo;
-  if (!path) {
-    fifo_.reset();
-    return {};
-  }
-  if (fifo_ && fifo_->path() == *path) return {};
-  fifo_.reset();
-  auto opened = NotifyFifo::open(*path, "health.notify_fifo");
-  if (!opened) return std::unexpected(opened.error());
-  fifo_ = std::move(*opened);
-  return {};
+  follow_settings(mailer_, config.vrrp.mail);
+  return follow_path(fifo_, config.health.notify_fifo, "health.notify_fifo");
 }
 
 void HealthNotifier::tell(const HealthEvent& event, const config::Service& service) {
@@ -109,19 +92,15 @@ void HealthNotifier::run(const HealthEvent& event, const config::Service& servic
                          const std::optional<std::string>& command,
                          const std::vector<std::string>& arguments) {
   if (!command || !programs_) return;
-  const std::string title = text_of(event.service);
   const config::ServiceNotify& notify = service.notify;
-  auto words = command_words(*command, notify.shell, arguments);
-  const auto user = programs_->user_of(notify.user);
-  if (!words || !user) {
-    queue_.refuse(title, *command, !words ? words.error().text : user.error().text);
-    return;
-  }
-  ProgramOptions program;
-  program.words = std::move(*words);
-  program.user = *user;
-  program.timeout = std::chrono::seconds(notify.timeout_s);
-  queue_.add(title, fmt::format("{} ({})", *command, state_of(event)), std::move(program));
+  queue_.add_command({.title = text_of(event.service),
+                      .state = std::string(state_of(event)),
+                      .command = *command,
+                      .arguments = arguments,
+                      .shell = notify.shell,
+                      .user = programs_->user_of(notify.user),
+                      .timeout = std::chrono::seconds(notify.timeout_s),
+                      .cores = std::nullopt});
 }
 
 }  // namespace headgate::control

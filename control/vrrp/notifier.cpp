@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "control/command_line.h"
-
 namespace headgate::control {
 
 namespace asio = boost::asio;
@@ -51,21 +49,15 @@ void Notifier::notify(const Notification& notification) {
 void Notifier::add(const Notification& notification, const std::optional<std::string>& command,
                    const std::vector<std::string>& arguments) {
   if (!command) return;
-  const std::string title = fmt::format("{} {}", name_of(notification.kind), notification.name);
   const config::VrrpNotify& settings = notification.settings;
-  auto words = command_words(*command, settings.shell, arguments);
-  const auto user = user_of(settings.user);
-  if (!words || !user) {
-    queue_.refuse(title, *command, !words ? words.error().text : user.error().text);
-    return;
-  }
-  ProgramOptions program;
-  program.words = std::move(*words);
-  program.user = *user;
-  program.timeout = std::chrono::seconds(settings.timeout_s);
-  program.cores = cores_;
-  queue_.add(title, fmt::format("{} ({})", *command, name_of(notification.state)),
-             std::move(program));
+  queue_.add_command({.title = fmt::format("{} {}", name_of(notification.kind), notification.name),
+                      .state = std::string(name_of(notification.state)),
+                      .command = *command,
+                      .arguments = arguments,
+                      .shell = settings.shell,
+                      .user = user_of(settings.user),
+                      .timeout = std::chrono::seconds(settings.timeout_s),
+                      .cores = cores_});
 }
 
 // A virtual router that a reload removed tells of its end with settings of before.

@@ -29,9 +29,7 @@ constexpr std::chrono::milliseconds watch_period{100};
 
 // One that has a backend which takes connections.
 bool is_up(const config::Service& service) {
-  return std::ranges::any_of(service.backends, [](const config::Backend& backend) {
-    return backend.enabled && backend.weight > 0;
-  });
+  return std::ranges::any_of(service.backends, config::takes_part);
 }
 
 }  // namespace
@@ -41,8 +39,6 @@ struct VrrpManager::Impl : std::enable_shared_from_this<Impl> {
       : loop(its_loop), environment(std::move(its_environment)) {}
 
   std::expected<void, Error> start_thread();
-  std::expected<void, Error> open_fifo(const std::optional<std::string>& path);
-  void configure_mail(const config::Config& config);
   void configure_trackers(const config::Vrrp& vrrp);
   void tell_services(const config::Config& config);
   void tell_service(const config::Service& service);
@@ -92,11 +88,13 @@ std::expected<void, Error> VrrpManager::configure(const config::Config& config,
   impl.router_id = config.vrrp.router_id.value_or(config.daemon.name);
   impl.tell_services(config);
   if (config.vrrp == impl.vrrp && impl.programs) return {};
-  if (auto opened = impl.open_fifo(config.vrrp.notify_fifo); !opened) return opened;
+  if (auto opened = follow_path(impl.fifo, config.vrrp.notify_fifo, "vrrp.notify_fifo"); !opened) {
+    return opened;
+  }
   impl.vrrp = config.vrrp;
   impl.programs = programs;
   impl.notifier->set_programs(programs);
-  impl.configure_mail(config);
+  follow_settings(impl.mailer, config.vrrp.mail);
   impl.configure_trackers(config.vrrp);
   impl.thread->configure(plan_vrrp(config));
   return {};
@@ -158,27 +156,6 @@ std::expected<void, Error> VrrpManager::Impl::start_thread() {
   });
   watch();
   return {};
-}
-
-std::expected<void, Error> VrrpManager::Impl::open_fifo(const std::optional<std::string>& path) {
-  if (!path) {
-    fifo.reset();
-    return {};
-  }
-  if (fifo && fifo->path() == *path) return {};
-  auto opened = NotifyFifo::open(*path, "vrrp.notify_fifo");
-  if (!opened) return std::unexpected(opened.error());
-  fifo = std::move(*opened);
-  return {};
-}
-
-void VrrpManager::Impl::configure_mail(const config::Config& config) {
-  if (!config.vrrp.mail) {
-    mailer.reset();
-    return;
-  }
-  if (!mailer) mailer.emplace();
-  mailer->configure(*config.vrrp.mail);
 }
 
 // The values that are known at once are told at once, so that what starts up does not start down.
