@@ -84,6 +84,23 @@ std::string outcome_of(const Status& status) {
 
 }  // namespace
 
+std::expected<Chosen, Status> chosen(Call& call, const config::Config& config) {
+  const auto name = call.arguments.text_if("service");
+  const auto backend = call.arguments.text_if("backend");
+  if (auto mistake = call.arguments.mistake(); !mistake.empty()) {
+    return std::unexpected(wrong_usage(mistake));
+  }
+  if (backend && !name) return std::unexpected(wrong_usage("backend: say of which service"));
+  const auto services = named_services(config, name);
+  if (!services) return std::unexpected(refused(services.error().text));
+  Chosen result{.services = *services, .all = !name, .backend = std::nullopt};
+  if (!backend) return result;
+  const auto index = find_backend(config.services[services->begin], *backend);
+  if (!index) return std::unexpected(refused(index.error().text));
+  result.backend = *index;
+  return result;
+}
+
 asio::awaitable<Status> Commands::run(Peer peer, protocol::Request request, SendRows send) {
   const Command* command = find_command(request.command);
   if (command == nullptr) co_return unknown_command(request.command);

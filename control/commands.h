@@ -19,6 +19,7 @@
 #include "control/cli_server.h"
 #include "control/pending_apply.h"
 #include "control/protocol.h"
+#include "control/selector.h"
 #include "control/state.h"
 
 namespace headgate::control {
@@ -63,6 +64,16 @@ struct Command {
                                          const std::expected<ChangeOutcome, Error>& outcome);
 // A reply has a limit (protocol.h): of very many lines it holds the first ones.
 [[nodiscard]] boost::json::array first_lines(const std::vector<std::string>& lines, size_t most);
+
+// What `service` and `backend` of a request's arguments name: all services, one, or a backend of
+// it. The arguments are done with. An error is the answer.
+struct Chosen {
+  ServiceRange services;
+  bool all = false;               // none was named
+  std::optional<size_t> backend;  // of the one service
+};
+[[nodiscard]] std::expected<Chosen, protocol::Status> chosen(Call& call,
+                                                             const config::Config& config);
 
 // Rows that go into one frame, and are put together without a pause.
 inline constexpr size_t rows_per_piece = 128;

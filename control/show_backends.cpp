@@ -95,25 +95,16 @@ class Listing {
 }  // namespace
 
 asio::awaitable<Status> show_backends(Call& call) {
-  const auto name = call.arguments.text_if("service");
-  const auto backend_name = call.arguments.text_if("backend");
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  if (backend_name && !name) co_return wrong_usage("backend: say of which service");
   const auto config = call.state.config;
-  const auto range = named_services(*config, name);
-  if (!range) co_return refused(range.error().text);
-  const config::Backend* only = nullptr;
-  if (backend_name) {
-    const config::Service& service = config->services[range->begin];
-    const auto index = find_backend(service, *backend_name);
-    if (!index) co_return refused(index.error().text);
-    only = &service.backends[*index];
-  }
+  const auto wanted = chosen(call, *config);
+  if (!wanted) co_return wanted.error();
+  const ServiceRange& range = wanted->services;
+  const config::Backend* only =
+      wanted->backend ? &config->services[range.begin].backends[*wanted->backend] : nullptr;
   Listing listing(call);
-  for (size_t i = range->begin; i < range->end; ++i) {
+  for (size_t i = range.begin; i < range.end; ++i)
     co_await listing.service(config->services[i], only);
-  }
-  if (!name) co_await listing.rest();
+  if (wanted->all) co_await listing.rest();
   co_await listing.flush();
   co_return Status{};
 }
