@@ -73,17 +73,6 @@ std::expected<std::vector<std::string>, Error> check(const Config& config, const
   return std::unexpected(Error{text});
 }
 
-void add(EditScope& scope, const EditScope& other) {
-  scope.everything |= other.everything;
-  scope.settings |= other.settings;
-  scope.drains.insert(scope.drains.end(), other.drains.begin(), other.drains.end());
-  for (const config::ServiceKey& key : other.services) {
-    if (std::ranges::find(scope.services, key) == scope.services.end()) {
-      scope.services.push_back(key);
-    }
-  }
-}
-
 // Edits, one after the other, on one copy of the running configuration, which is large: what an
 // edit found before it is kept as far as it touched it, and no edit makes a copy of its own.
 class Attempt {
@@ -215,6 +204,17 @@ class Attempt {
 };
 
 }  // namespace
+
+void add(EditScope& scope, const EditScope& other) {
+  scope.everything |= other.everything;
+  scope.settings |= other.settings;
+  scope.drains.insert(scope.drains.end(), other.drains.begin(), other.drains.end());
+  for (const config::ServiceKey& key : other.services) {
+    if (std::ranges::find(scope.services, key) == scope.services.end()) {
+      scope.services.push_back(key);
+    }
+  }
+}
 
 ChangePlan plan_changes(std::shared_ptr<const Config> running, std::span<const Edit> edits,
                         const std::vector<std::string>& known_warnings,

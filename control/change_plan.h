@@ -31,6 +31,9 @@ struct EditScope {
   bool everything = false;  // a whole new configuration
 };
 
+// Adds what another edit touched.
+void add(EditScope& scope, const EditScope& other);
+
 // Brings a copy of the running configuration to what is wanted. One that fails has changed nothing.
 using Edit = std::function<std::expected<EditScope, Error>(config::Config& config)>;
 

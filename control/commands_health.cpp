@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "control/commands.h"
+#include "control/health/health_book.h"
 #include "control/health_rows.h"
 #include "control/log.h"
 #include "control/selector.h"
@@ -18,33 +19,24 @@ using protocol::Status;
 namespace {
 
 json::object totals_of(const State& state) {
-  const HealthTotals totals = state.surroundings.health.counts();
-  return {{"checks", totals.checks},
-          {"attempts", totals.attempts},
-          {"failed", totals.failed},
-          {"late_max_ms", totals.late_max_ms},
-          {"at_once_max", totals.at_once_max}};
+  const HealthControl& health = state.surroundings.health;
+  const HealthCounts counts = health.counts();
+  return {{"checks", health.book == nullptr ? 0 : health.book->probe_count()},
+          {"attempts", counts.attempts},
+          {"failed", counts.failed},
+          {"late_max_ms", counts.late_max_ms},
+          {"at_once_max", counts.at_once_max}};
 }
 
 asio::awaitable<Status> show_checks(Call& call) {
-  const auto name = call.arguments.text_if("service");
-  const auto backend_name = call.arguments.text_if("backend");
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  if (backend_name && !name) co_return wrong_usage("backend: say of which service");
   const auto config = call.state.config;
-  const auto range = named_services(*config, name);
-  if (!range) co_return refused(range.error().text);
-  std::optional<size_t> only;
-  if (backend_name) {
-    const auto index = find_backend(config->services[range->begin], *backend_name);
-    if (!index) co_return refused(index.error().text);
-    only = *index;
-  }
+  const auto wanted = chosen(call, *config);
+  if (!wanted) co_return wanted.error();
   json::array rows;
-  for (size_t i = range->begin; i < range->end; ++i) {
+  for (size_t i = wanted->services.begin; i < wanted->services.end; ++i) {
     const config::Service& service = config->services[i];
     for (size_t k = 0; k < service.backends.size(); ++k) {
-      if (only && *only != k) continue;
+      if (wanted->backend && *wanted->backend != k) continue;
       for (json::value& row : check_rows(call.state, service, service.backends[k]))
         rows.push_back(std::move(row));
       if (rows.size() < rows_per_piece) continue;

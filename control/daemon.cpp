@@ -17,6 +17,7 @@
 #include <sys/random.h>
 
 #include "control/log.h"
+#include "control/offload.h"
 #include "control/reload.h"
 
 namespace headgate::control {
@@ -178,6 +179,7 @@ std::expected<std::unique_ptr<Daemon>, Error> Daemon::start(const DaemonOptions&
       &Daemon::make_region,
       &Daemon::open_ports,
       &Daemon::configure_twins,
+      &Daemon::look_up_users,
       &Daemon::begin_health,
       &Daemon::publish_first_snapshot,
       &Daemon::start_workers,
@@ -381,11 +383,25 @@ void Daemon::describe_surroundings() {
   surroundings.health = health_control();
 }
 
+// Of notify and check scripts, once for all who run them.
+Daemon::Done Daemon::look_up_users() {
+  auto programs = Programs::prepare(config_);
+  if (!programs) return std::unexpected(programs.error());
+  programs_ = std::move(*programs);
+  return {};
+}
+
 // A new snapshot is out: what the kernel has to keep for it may have changed.
 void Daemon::committed(const EditScope& scope) {
   if (feed_) feed_->refresh();
-  follow_vrrp();
-  health_->follow(state_->config, scope);
+  add(unfollowed_, scope);
+  if (!follows_ && followed_config_ != state_->config) {
+    follows_ = true;
+    asio::co_spawn(loop_, follow_config(), [this](const std::exception_ptr& error) {
+      follows_ = false;
+      if (error) std::rethrow_exception(error);
+    });
+  }
   const config::Config& config = *state_->config;
   Log::get().set_level(log_level(config.daemon.log_level));
   state_->audit.write_to(config.daemon.audit_log_path());
@@ -393,6 +409,25 @@ void Daemon::committed(const EditScope& scope) {
   config_.ports = config.ports;
   for (const Error& error : twin_network_->apply(ports_->twin_network(config))) {
     log_error("{}", error.text);
+  }
+}
+
+// Users are looked up on the helper pool: a name service may be slow. What comes meanwhile is seen
+// at the next turn.
+asio::awaitable<void> Daemon::follow_config() {
+  while (followed_config_ != state_->config) {
+    const auto config = state_->config;
+    const EditScope scope = std::exchange(unfollowed_, {});
+    auto work = [config] { return Programs::prepare(*config); };
+    auto programs = co_await offload(pool_, std::move(work));
+    followed_config_ = config;
+    if (programs) {
+      programs_ = std::move(*programs);
+      follow_vrrp();
+    } else {
+      log_error("{}", programs.error().text);
+    }
+    health_->follow(config, scope, programs_);
   }
 }
 
@@ -471,6 +506,18 @@ void Daemon::run_loop() {
       log_error("on the control thread: {}", exception.what());
     }
   }
+}
+
+// Runs the loop until `work` has ended, for a last time: so long at least, and bounded.
+void Daemon::finish_on_loop(asio::awaitable<void> work, std::chrono::milliseconds at_least) {
+  const auto done = std::make_shared<bool>(false);  // the loop may run longer than this
+  asio::co_spawn(loop_, std::move(work),
+                 [done](const std::exception_ptr& /*error*/) { *done = true; });
+  loop_.restart();
+  loop_.run_for(at_least);
+  const auto deadline = std::chrono::steady_clock::now() + 2 * last_scripts_patience;
+  while (!*done && std::chrono::steady_clock::now() < deadline)
+    loop_.run_one_for(std::chrono::milliseconds(100));
 }
 
 // What is under way on the loop is ended while everything that it refers to is still there.

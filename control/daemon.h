@@ -2,6 +2,7 @@
 // needs, in the order in which it comes to be; it goes in the opposite one.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <expected>
@@ -25,6 +26,7 @@
 #include "control/health/health_manager.h"
 #include "control/kernel_feed.h"
 #include "control/port_set.h"
+#include "control/programs.h"
 #include "control/region_memory.h"
 #include "control/run_directory.h"
 #include "control/state.h"
@@ -32,6 +34,9 @@
 #include "control/worker_set.h"
 
 namespace headgate::control {
+
+// How long scripts that are told of the end may take.
+inline constexpr std::chrono::seconds last_scripts_patience{5};
 
 struct DaemonOptions {
   std::string config_path;
@@ -69,6 +74,7 @@ class Daemon {
   [[nodiscard]] Done make_region();
   [[nodiscard]] Done open_ports();
   [[nodiscard]] Done configure_twins();
+  [[nodiscard]] Done look_up_users();
   [[nodiscard]] Done begin_health();
   [[nodiscard]] Done publish_first_snapshot();
   [[nodiscard]] Done start_workers();
@@ -78,6 +84,8 @@ class Daemon {
   void leave_cores_to_workers(const std::vector<uint16_t>& usable);
   void describe_surroundings();
   void committed(const EditScope& scope);
+  [[nodiscard]] boost::asio::awaitable<void> follow_config();
+  void finish_on_loop(boost::asio::awaitable<void> work, std::chrono::milliseconds at_least);
   void wait_for_signals();
   void start_reload();
   void audit(AuditSource source, std::string command, std::string outcome);
@@ -92,7 +100,6 @@ class Daemon {
   void receive_virtual_macs();
   void offer_vrrp();
   void follow_vrrp();
-  [[nodiscard]] boost::asio::awaitable<void> follow_vrrp_config();
   void leave_vrrp();
 
   // daemon_health.cpp
@@ -124,13 +131,16 @@ class Daemon {
   std::unique_ptr<Changes> changes_;
   std::unique_ptr<WorkerSet> workers_;  // null without ports, as what follows
   std::unique_ptr<KernelFeed> feed_;
+  // What health and virtual routers work by.
+  std::shared_ptr<const config::Config> followed_config_;
+  std::shared_ptr<const Programs> programs_;
+  EditScope unfollowed_;  // what a newer one differs in
+  bool follows_ = false;  // a newer one is being looked at
   std::unique_ptr<HealthManager> health_;
   std::unique_ptr<DataPathChecks> data_path_checks_;
   bool sets_probes_ = false;
   PoolViews first_pools_;  // for the first snapshot
   std::unique_ptr<VrrpManager> vrrp_;
-  std::shared_ptr<const config::Config> vrrp_config_;  // that vrrp_ works by
-  bool vrrp_follows_ = false;                          // a newer one is being looked at
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<CliServer> server_;
   // From the first moment: what comes during the start is answered at its end.

@@ -12,9 +12,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// How long scripts that are told of the end may take.
-constexpr std::chrono::seconds last_scripts_patience{5};
-
 // A socket for each check under way: as many as this process may have.
 void allow_many_files() {
   rlimit limit{};
@@ -31,7 +28,7 @@ Daemon::Done Daemon::begin_health() {
       ProbeNetworks{config_.health.probe_network_v4, config_.health.probe_network_v6},
       [this] { return probe_twin(); });
   health_ = std::make_unique<HealthManager>(loop_, pool_, health_environment());
-  auto views = health_->begin(std::make_shared<const config::Config>(config_));
+  auto views = health_->begin(std::make_shared<const config::Config>(config_), programs_);
   if (!views) return std::unexpected(views.error());
   first_pools_ = std::move(*views);
   return {};
@@ -122,14 +119,7 @@ HealthControl Daemon::health_control() {
   control.check_now = [this](const config::ServiceKey& service, const config::BackendKey& backend) {
     return health_->check_now(service, backend);
   };
-  control.counts = [this] {
-    const HealthCounts counts = health_->counts();
-    return HealthTotals{.checks = health_->book().probe_count(),
-                        .attempts = counts.probes,
-                        .failed = counts.failed,
-                        .late_max_ms = counts.late_max_ms,
-                        .at_once_max = counts.at_once_max};
-  };
+  control.counts = [this] { return health_->counts(); };
   return control;
 }
 
@@ -150,14 +140,7 @@ std::vector<uint64_t> Daemon::failures_of(const config::Service& service) const 
 }
 
 void Daemon::leave_health() {
-  if (!health_) return;
-  const auto done = std::make_shared<bool>(false);  // the loop may run longer than this
-  asio::co_spawn(loop_, health_->finish(last_scripts_patience),
-                 [done](const std::exception_ptr& /*error*/) { *done = true; });
-  loop_.restart();
-  const auto deadline = std::chrono::steady_clock::now() + 2 * last_scripts_patience;
-  while (!*done && std::chrono::steady_clock::now() < deadline)
-    loop_.run_one_for(std::chrono::milliseconds(100));
+  if (health_) finish_on_loop(health_->finish(last_scripts_patience), {});
 }
 
 }  // namespace headgate::control

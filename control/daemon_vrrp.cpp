@@ -9,7 +9,6 @@
 
 #include "control/daemon.h"
 #include "control/log.h"
-#include "control/offload.h"
 
 namespace headgate::control {
 
@@ -17,8 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// How long scripts that are told of the end may take.
-constexpr std::chrono::seconds last_scripts_patience{5};
 // What is given to a twin leaves through a worker within a millisecond or two.
 constexpr std::chrono::milliseconds last_adverts_linger{20};
 
@@ -111,14 +108,21 @@ asio::awaitable<void> Daemon::take_ownership(VrrpOwnership ownership,
 }
 
 Daemon::Done Daemon::start_vrrp() {
-  auto programs = Programs::prepare(config_);
-  if (!programs) return std::unexpected(programs.error());
   vrrp_ = std::make_unique<VrrpManager>(loop_, vrrp_environment());
-  if (auto done = vrrp_->configure(*state_->config, *programs); !done) return done;
-  vrrp_config_ = state_->config;
+  followed_config_ = state_->config;
+  if (auto done = vrrp_->configure(*followed_config_, programs_); !done) return done;
   receive_virtual_macs();
   offer_vrrp();
   return {};
+}
+
+// A newer configuration is followed.
+void Daemon::follow_vrrp() {
+  if (auto done = vrrp_->configure(*followed_config_, programs_); !done) {
+    log_error("vrrp: {}", done.error().text);
+  }
+  receive_virtual_macs();
+  offer_vrrp();
 }
 
 // Of all virtual routers that may become master: a port's filters are set ahead, not at a
@@ -126,7 +130,7 @@ Daemon::Done Daemon::start_vrrp() {
 void Daemon::receive_virtual_macs() {
   if (!ports_) return;
   VrrpOwnership wanted;
-  for (const config::VrrpInstance& instance : vrrp_config_->vrrp.instances) {
+  for (const config::VrrpInstance& instance : followed_config_->vrrp.instances) {
     if (!instance.virtual_mac) continue;
     wanted.virtual_macs.push_back({.interface = instance.interface,
                                    .family = family_of(instance),
@@ -147,47 +151,11 @@ void Daemon::offer_vrrp() {
   control.maintenance = [this](bool on) { return vrrp_->maintenance(on); };
 }
 
-// Users are looked up on the helper pool: a name service may be slow. What comes meanwhile is seen
-// at the next turn.
-void Daemon::follow_vrrp() {
-  if (!vrrp_ || vrrp_follows_ || vrrp_config_ == state_->config) return;
-  vrrp_follows_ = true;
-  asio::co_spawn(loop_, follow_vrrp_config(), [this](const std::exception_ptr& error) {
-    vrrp_follows_ = false;
-    if (error) std::rethrow_exception(error);
-  });
-}
-
-asio::awaitable<void> Daemon::follow_vrrp_config() {
-  while (vrrp_config_ != state_->config) {
-    const auto config = state_->config;
-    auto work = [config] { return Programs::prepare(*config); };
-    const auto programs = co_await offload(pool_, std::move(work));
-    vrrp_config_ = config;
-    if (!programs) {
-      log_error("vrrp: {}", programs.error().text);
-      continue;
-    }
-    if (auto done = vrrp_->configure(*config, *programs); !done) {
-      log_error("vrrp: {}", done.error().text);
-    }
-    receive_virtual_macs();
-    offer_vrrp();
-  }
-}
-
 // Before anything else stops: the adverts that say so leave through workers.
 void Daemon::leave_vrrp() {
   if (!vrrp_ || !vrrp_->runs()) return;
   vrrp_->leave();
-  const auto done = std::make_shared<bool>(false);  // the loop may run longer than this
-  asio::co_spawn(loop_, vrrp_->finish(last_scripts_patience),
-                 [done](const std::exception_ptr& /*error*/) { *done = true; });
-  loop_.restart();
-  loop_.run_for(last_adverts_linger);
-  const auto deadline = std::chrono::steady_clock::now() + 2 * last_scripts_patience;
-  while (!*done && std::chrono::steady_clock::now() < deadline)
-    loop_.run_one_for(std::chrono::milliseconds(100));
+  finish_on_loop(vrrp_->finish(last_scripts_patience), last_adverts_linger);
 }
 
 }  // namespace headgate::control

@@ -10,12 +10,12 @@ namespace headgate::control {
 
 class HealthBook;
 
-struct HealthTotals {
-  uint64_t checks = 0;       // different ones, by what they ask of whom
-  uint64_t attempts = 0;     // that have ended, since the start
+// Attempts of all checks, since the start.
+struct HealthCounts {
+  uint64_t attempts = 0;     // that have ended
   uint64_t failed = 0;       // of them
-  uint64_t late_max_ms = 0;  // the latest beginning of an attempt
-  uint64_t at_once_max = 0;  // attempts under way
+  uint64_t late_max_ms = 0;  // the latest beginning of one, after its time
+  uint64_t at_once_max = 0;  // under way
 };
 
 struct HealthControl {
@@ -23,7 +23,7 @@ struct HealthControl {
   // Asks a backend's checks out of turn; false: it has none.
   std::function<bool(const config::ServiceKey& service, const config::BackendKey& backend)>
       check_now = [](const config::ServiceKey&, const config::BackendKey&) { return false; };
-  std::function<HealthTotals()> counts = [] { return HealthTotals{}; };
+  std::function<HealthCounts()> counts = [] { return HealthCounts{}; };
 };
 
 }  // namespace headgate::control

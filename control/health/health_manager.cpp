@@ -20,7 +20,6 @@
 #include "control/health/probe_runner.h"
 #include "control/log.h"
 #include "control/offload.h"
-#include "control/programs.h"
 
 namespace headgate::control {
 
@@ -87,16 +86,19 @@ struct HealthManager::Impl : std::enable_shared_from_this<Impl> {
         save_timer(its_loop),
         passive_timer(its_loop) {}
 
-  std::expected<PoolViews, Error> begin(const std::shared_ptr<const Config>& config);
-  std::expected<void, Error> take_programs(const Config& config,
-                                           std::shared_ptr<const Programs> prepared);
-  void follow(const std::shared_ptr<const Config>& config, const EditScope& scope);
+  std::expected<PoolViews, Error> begin(const std::shared_ptr<const Config>& config,
+                                        std::shared_ptr<const Programs> its_programs);
+  std::expected<void, Error> take(const std::shared_ptr<const Config>& its_config,
+                                  std::shared_ptr<const Programs> its_programs);
+  void follow(const std::shared_ptr<const Config>& config, const EditScope& scope,
+              std::shared_ptr<const Programs> its_programs);
   asio::awaitable<void> follow_all();
   asio::awaitable<void> put_all(std::shared_ptr<const Config> config);
   void put_named(const Config& config, const std::set<ServiceKey>& keys);
+  void put(const config::Service& service, Update& update);
   milliseconds report(ProbeId id, const ProbeOutcome& outcome);
   void apply(const Update& update);
-  ProbeOrder order_of(ProbeId id, bool at_once);
+  ProbeOrder order_of(ProbeId id);
   void end(ProbeId id);
   PoolViews views_of(const std::vector<ServiceKey>& keys) const;
   void tell(const std::vector<HealthEvent>& events);
@@ -142,12 +144,11 @@ struct HealthManager::Impl : std::enable_shared_from_this<Impl> {
 };
 
 std::expected<PoolViews, Error> HealthManager::Impl::begin(
-    const std::shared_ptr<const Config>& its_config) {
-  config = its_config;
-  auto prepared = Programs::prepare(*config);
-  if (!prepared) return std::unexpected(prepared.error());
-  if (auto usable = check_files(*config); !usable) return std::unexpected(usable.error());
-  if (auto done = take_programs(*config, *prepared); !done) return std::unexpected(done.error());
+    const std::shared_ptr<const Config>& its_config, std::shared_ptr<const Programs> its_programs) {
+  if (auto usable = check_files(*its_config); !usable) return std::unexpected(usable.error());
+  if (auto done = take(its_config, std::move(its_programs)); !done) {
+    return std::unexpected(done.error());
+  }
   auto saved = read_health_state(state_path_of(*config));
   if (saved) {
     book.restore(std::move(*saved));
@@ -155,11 +156,8 @@ std::expected<PoolViews, Error> HealthManager::Impl::begin(
     log_warning("what was known of backends is lost: {}", saved.error().text);
   }
   Update update;
-  const Moment now = moment_now();
-  for (const config::Service& service : config->services) {
-    book.put_service(service, now, update);
-    if (service.passive) passive_services.insert(config::key_of(service));
-  }
+  for (const config::Service& service : config->services)
+    put(service, update);
   PoolViews views = views_of(update.pools);
   update.pools.clear();
   apply(update);
@@ -167,16 +165,30 @@ std::expected<PoolViews, Error> HealthManager::Impl::begin(
   return views;
 }
 
-std::expected<void, Error> HealthManager::Impl::take_programs(
-    const Config& its_config, std::shared_ptr<const Programs> prepared) {
-  programs = std::move(prepared);
-  runner.set_scripts_at_once(its_config.health.scripts_at_once);
-  return notifier.configure(its_config, programs);
+std::expected<void, Error> HealthManager::Impl::take(
+    const std::shared_ptr<const Config>& its_config, std::shared_ptr<const Programs> its_programs) {
+  config = its_config;
+  programs = std::move(its_programs);
+  runner.set_scripts_at_once(config->health.scripts_at_once);
+  return notifier.configure(*config, programs);
+}
+
+void HealthManager::Impl::put(const config::Service& service, Update& update) {
+  book.put_service(service, moment_now(), update);
+  const ServiceKey key = config::key_of(service);
+  if (service.passive) {
+    passive_services.insert(key);
+  } else {
+    passive_services.erase(key);
+  }
 }
 
 void HealthManager::Impl::follow(const std::shared_ptr<const Config>& its_config,
-                                 const EditScope& scope) {
-  config = its_config;
+                                 const EditScope& scope,
+                                 std::shared_ptr<const Programs> its_programs) {
+  if (auto done = take(its_config, std::move(its_programs)); !done) {
+    log_error("health: {}", done.error().text);
+  }
   follow_everything |= scope.everything || scope.settings;
   follow_services.insert(scope.services.begin(), scope.services.end());
   if (follows || stopped || (!follow_everything && follow_services.empty())) return;
@@ -193,13 +205,6 @@ asio::awaitable<void> HealthManager::Impl::follow_all() {
     const bool everything = std::exchange(follow_everything, false);
     const std::set<ServiceKey> keys = std::exchange(follow_services, {});
     const std::shared_ptr<const Config> wanted = config;
-    auto work = [wanted] { return Programs::prepare(*wanted); };
-    auto prepared = co_await offload(pool, std::move(work));
-    if (!prepared) {
-      log_error("health: {}", prepared.error().text);
-    } else if (auto done = take_programs(*wanted, *prepared); !done) {
-      log_error("health: {}", done.error().text);
-    }
     if (everything) {
       co_await put_all(wanted);
     } else {
@@ -217,15 +222,10 @@ asio::awaitable<void> HealthManager::Impl::put_all(std::shared_ptr<const Config>
   for (const config::Service& service : wanted->services) {
     const ServiceKey key = config::key_of(service);
     gone.erase(key);
-    if (service.passive) {
-      passive_services.insert(key);
-    } else {
-      passive_services.erase(key);
-    }
     const config::Service* known = book.service(key);
     if (known == nullptr || *known != service) {
       Update update;
-      book.put_service(service, moment_now(), update);
+      put(service, update);
       apply(update);
       looked_at += service.backends.size() * 4;
     }
@@ -244,9 +244,7 @@ void HealthManager::Impl::put_named(const Config& wanted, const std::set<Service
   for (const config::Service& service : wanted.services) {
     const ServiceKey key = config::key_of(service);
     if (left.erase(key) == 0) continue;
-    book.put_service(service, moment_now(), update);
-    passive_services.erase(key);
-    if (service.passive) passive_services.insert(key);
+    put(service, update);
   }
   for (const ServiceKey& key : left) {
     book.remove_service(key, update);
@@ -268,7 +266,7 @@ void HealthManager::Impl::apply(const Update& update) {
   std::vector<ProbeOrder> orders;
   orders.reserve(update.started.size());
   for (const ProbeId id : update.started)
-    orders.push_back(order_of(id, false));
+    orders.push_back(order_of(id));
   runner.start(std::move(orders));
   if (std::exchange(data_paths_changed, false)) environment.data_path_changed();
   if (!update.pools.empty()) environment.pools_changed(views_of(update.pools));
@@ -276,9 +274,9 @@ void HealthManager::Impl::apply(const Update& update) {
   schedule();
 }
 
-ProbeOrder HealthManager::Impl::order_of(ProbeId id, bool at_once) {
+ProbeOrder HealthManager::Impl::order_of(ProbeId id) {
   const ProbeSpec& spec = book.probe(id);
-  ProbeOrder order{.id = id, .check = spec.check, .at_once = at_once};
+  ProbeOrder order{.id = id, .check = spec.check};
   if (spec.data_path) {
     order.target = environment.data_path_target(spec);
     if (order.target) data_paths.emplace(id, *spec.data_path);
@@ -472,12 +470,14 @@ HealthManager::~HealthManager() {
   impl_->stopped = true;
 }
 
-std::expected<PoolViews, Error> HealthManager::begin(const std::shared_ptr<const Config>& config) {
-  return impl_->begin(config);
+std::expected<PoolViews, Error> HealthManager::begin(const std::shared_ptr<const Config>& config,
+                                                     std::shared_ptr<const Programs> programs) {
+  return impl_->begin(config, std::move(programs));
 }
 
-void HealthManager::follow(const std::shared_ptr<const Config>& config, const EditScope& scope) {
-  impl_->follow(config, scope);
+void HealthManager::follow(const std::shared_ptr<const Config>& config, const EditScope& scope,
+                           std::shared_ptr<const Programs> programs) {
+  impl_->follow(config, scope, std::move(programs));
 }
 
 const HealthBook& HealthManager::book() const {

@@ -20,7 +20,9 @@
 #include "control/change_plan.h"
 #include "control/error.h"
 #include "control/health/health_book.h"
+#include "control/health_control.h"
 #include "control/pool_view.h"
+#include "control/programs.h"
 
 namespace headgate::control {
 
@@ -44,14 +46,6 @@ struct HealthEnvironment {
   std::function<void()> data_path_changed = [] {};
 };
 
-// How often and how late; since the start.
-struct HealthCounts {
-  uint64_t probes = 0;       // attempts that ended
-  uint64_t failed = 0;       // of them
-  uint64_t late_max_ms = 0;  // the latest beginning of an attempt, after its time
-  uint64_t at_once_max = 0;  // attempts under way
-};
-
 class HealthManager {
  public:
   // Both outlive the object; the loop runs until finish() has returned.
@@ -64,9 +58,11 @@ class HealthManager {
   // Before the first snapshot, and before the loop runs: what is known from before. The views that
   // the first snapshot is to be built with.
   [[nodiscard]] std::expected<PoolViews, Error> begin(
-      const std::shared_ptr<const config::Config>& config);
-  // A newer configuration runs; `scope` is what differs from the one before.
-  void follow(const std::shared_ptr<const config::Config>& config, const EditScope& scope);
+      const std::shared_ptr<const config::Config>& config,
+      std::shared_ptr<const Programs> programs);
+  // A newer configuration runs, with its programs; `scope` is what differs from the one before.
+  void follow(const std::shared_ptr<const config::Config>& config, const EditScope& scope,
+              std::shared_ptr<const Programs> programs);
 
   [[nodiscard]] const HealthBook& book() const;
   [[nodiscard]] HealthCounts counts() const;

@@ -90,7 +90,7 @@ void ProbeRunner::start(std::vector<ProbeOrder> orders) {
   if (orders.empty() || stopped_) return;
   for (const ProbeOrder& order : orders) {
     auto running = std::make_shared<Running>(loop_, order.id, order.check);
-    if (!order.at_once) running->warmup = first_wait(order.check);
+    running->warmup = first_wait(order.check);
     running_.insert_or_assign(order.id, std::move(running));
   }
   asio::co_spawn(loop_, make_ready(std::move(orders)), asio::detached);
@@ -175,7 +175,7 @@ asio::awaitable<void> ProbeRunner::run(std::shared_ptr<Running> running) {
     const ProbeOutcome outcome = co_await attempt(running);
     running->under_way = false;
     if (running->ended) break;
-    ++counts_.probes;
+    ++counts_.attempts;
     if (!outcome.up) ++counts_.failed;
     const milliseconds wait = answer(*running, outcome);
     const bool in_beat = wait == milliseconds(running->check.interval_ms);

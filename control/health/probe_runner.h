@@ -19,8 +19,8 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "control/health/health_book.h"
-#include "control/health/health_manager.h"
 #include "control/health/prober.h"
+#include "control/health_control.h"
 #include "control/programs.h"
 
 namespace headgate::control {
@@ -32,7 +32,6 @@ struct ProbeOrder {
   config::Check check;
   std::expected<ProbeTarget, Error> target = ProbeTarget{};
   std::expected<std::optional<ProgramUser>, Error> user = std::optional<ProgramUser>{};
-  bool at_once = false;  // no warm-up
 };
 
 class ProbeRunner {

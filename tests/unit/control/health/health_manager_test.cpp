@@ -64,7 +64,7 @@ class Manager : public test::LoopTest {
   }
   void begin() {
     make();
-    auto first = manager->begin(std::make_shared<const config::Config>(config));
+    auto first = manager->begin(std::make_shared<const config::Config>(config), programs());
     ASSERT_TRUE(first) << first.error().text;
     views = *first;
   }
@@ -80,6 +80,9 @@ class Manager : public test::LoopTest {
     environment.failures = [this](const config::Service&) { return failures; };
     manager = std::make_unique<HealthManager>(loop, pool, environment);
   }
+  [[nodiscard]] std::shared_ptr<const Programs> programs() const {
+    return Programs::prepare(config).value();
+  }
   void turn_for(std::chrono::milliseconds time) {
     loop.restart();
     loop.run_for(time);
@@ -87,7 +90,7 @@ class Manager : public test::LoopTest {
   void follow() {
     EditScope scope;
     scope.everything = true;
-    manager->follow(std::make_shared<const config::Config>(config), scope);
+    manager->follow(std::make_shared<const config::Config>(config), scope, programs());
   }
   void end() {
     if (!manager) return;
@@ -137,9 +140,9 @@ TEST_F(Manager, ARemovedServiceIsAskedNoMore) {
   config.services.clear();
   follow();
   ASSERT_TRUE(run_until([&] { return manager->book().probe_count() == 0; }));
-  const uint64_t probes = manager->counts().probes;
+  const uint64_t probes = manager->counts().attempts;
   turn_for(300ms);
-  EXPECT_EQ(manager->counts().probes, probes);
+  EXPECT_EQ(manager->counts().attempts, probes);
 }
 
 TEST_F(Manager, ACheckOutOfTurnComesAtOnce) {
@@ -184,7 +187,7 @@ TEST_F(Manager, ScriptsRunABoundedNumberAtOnceAndLeaveNobodyBehind) {
     add_backend(port).checks = {own};
   }
   begin();
-  ASSERT_TRUE(run_until([&] { return manager->counts().probes >= 12; }));
+  ASSERT_TRUE(run_until([&] { return manager->counts().attempts >= 12; }));
   end();
   int running = 0;
   int most = 0;
@@ -204,7 +207,7 @@ TEST_F(Manager, AConfigurationWhoseCertificateFileIsMissingIsRefused) {
   check.http.verify = true;
   check.http.ca_file = folder + "/no-such-file.pem";
   make();
-  const auto refused = manager->begin(std::make_shared<const config::Config>(config));
+  const auto refused = manager->begin(std::make_shared<const config::Config>(config), programs());
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().text.find("no-such-file.pem"), std::string::npos);
   manager.reset();
