@@ -350,6 +350,47 @@ Parsed<Prefix> Network::parse_network(std::string_view text) {
   return *prefix;
 }
 
+std::string AddressOrNetwork::format(const Prefix& value) {
+  const bool one = value.length == value.address.bits();
+  return as_yaml(one ? net::to_string(value.address) : net::to_string(value));
+}
+
+Parsed<Prefix> AddressOrNetwork::parse_target(std::string_view text) {
+  if (const auto address = net::parse_ip(text)) {
+    return Prefix{*address, static_cast<uint8_t>(address->bits())};
+  }
+  const auto prefix = net::parse_prefix(text);
+  if (!prefix) return refuse(fmt::format("{} is not {}", in_quotes(text), expected()));
+  if (std::string problem = check(*prefix); !problem.empty()) return refuse(std::move(problem));
+  return *prefix;
+}
+
+std::string Ports::check(const PortRange& value) {
+  if (value.first == 0) return "0 is no port; leave `ports` out for all of them";
+  if (value.first > value.last) {
+    return fmt::format("{} ends before it begins: write {}-{}", format(value), value.last,
+                       value.first);
+  }
+  return {};
+}
+
+std::string Ports::format(const PortRange& value) {
+  return value.first == value.last ? fmt::format("{}", value.first)
+                                   : fmt::format("{}-{}", value.first, value.last);
+}
+
+Parsed<PortRange> Ports::parse_ports(std::string_view text) {
+  const size_t dash = text.find('-');
+  const auto first = parse_number(text.substr(0, dash), 0, UINT16_MAX);
+  const auto last =
+      dash == std::string_view::npos ? first : parse_number(text.substr(dash + 1), 0, UINT16_MAX);
+  if (!first) return refuse(first.error());
+  if (!last) return refuse(last.error());
+  const PortRange range{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
+  if (std::string problem = check(range); !problem.empty()) return refuse(std::move(problem));
+  return range;
+}
+
 std::string Netmask::check(uint8_t value) {
   if (value < 1 || value > 128) return fmt::format("{} is not from 1 to 128", value);
   return {};

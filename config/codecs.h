@@ -194,6 +194,38 @@ struct Network {
   static Parsed<net::Prefix> parse_network(std::string_view text);
 };
 
+// Addresses that a rule is for: a network without host bits, or one address.
+struct AddressOrNetwork {
+  [[nodiscard]] static std::string expected() {
+    return "an address, or a network such as 198.51.100.0/24";
+  }
+  [[nodiscard]] static std::string check(const net::Prefix& value) { return Network::check(value); }
+  template <std::same_as<net::Prefix> T>
+  [[nodiscard]] Parsed<T> parse(std::string_view text) const {
+    return parse_target(text);
+  }
+  [[nodiscard]] static std::string format(const net::Prefix& value);
+
+ private:
+  static Parsed<net::Prefix> parse_target(std::string_view text);
+};
+
+// A port, or a range of them: 80, 8000-8099.
+struct Ports {
+  [[nodiscard]] static std::string expected() {
+    return "a port such as 80, or a range such as 8000-8099";
+  }
+  [[nodiscard]] static std::string check(const PortRange& value);
+  template <std::same_as<PortRange> T>
+  [[nodiscard]] Parsed<T> parse(std::string_view text) const {
+    return parse_ports(text);
+  }
+  [[nodiscard]] static std::string format(const PortRange& value);
+
+ private:
+  static Parsed<PortRange> parse_ports(std::string_view text);
+};
+
 // A persistence netmask: 24, /24 or 255.255.255.0. Its family is the service's, checked there.
 struct Netmask {
   [[nodiscard]] static std::string expected() {

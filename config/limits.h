@@ -48,6 +48,7 @@ inline constexpr uint32_t max_maglev_table = 16777213;
 // Fewer slots than this for each backend spread badly: the shares are off by a tenth and more.
 inline constexpr uint32_t good_maglev_slots_per_backend = 10;
 inline constexpr size_t max_local_addresses = 4096;  // in one set
+inline constexpr size_t max_mark_rules = 1024;       // with each range of ports counted
 
 // Virtual routers. What the protocol carries in a byte, or in twelve bits of centiseconds.
 inline constexpr uint32_t max_virtual_router_id = 255;

@@ -24,7 +24,10 @@ enum class HugePages : uint8_t { automatic, size_2m, size_1g, none };
 enum class Driver : uint8_t { af_xdp, af_packet };
 enum class Protocol : uint8_t { tcp = 6, udp = 17 };  // values of the IP header's protocol field
 enum class Mode : uint8_t { dr, nat, fullnat, ipip };
-enum class Scheduler : uint8_t { rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh };
+enum class Scheduler : uint8_t { rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh, ovf, lblc, lblcr };
+// What a reload does to what commands changed since the file was last read: `replace` makes what
+// the file says run, `keep` puts it on top of what the file says now (keep_changes.h).
+enum class RuntimeChanges : uint8_t { replace, keep };
 // What a TCP packet in mid-stream (no SYN) gets when it has no connection.
 enum class MidStream : uint8_t { reset, hash };
 // What becomes of the connections of a backend that is taken out, with its service or alone:
@@ -41,6 +44,7 @@ struct Daemon {
   Idle idle = Idle::busy;
   LogLevel log_level = LogLevel::info;
   std::string audit_log = "auto";  // an absolute path; auto: RUN_DIR/audit.log; none
+  RuntimeChanges runtime_changes = RuntimeChanges::replace;
 
   bool operator==(const Daemon&) const = default;
   [[nodiscard]] std::string socket_path() const {
@@ -109,6 +113,9 @@ struct Port {
   std::optional<std::string> interface;  // a kernel interface, through `driver`
   std::optional<std::string> vdev;       // DPDK's --vdev argument as it is
 
+  // For `interface` only: the twin takes over the interface's name, addresses and routes while the
+  // daemon runs.
+  bool take_over = false;
   Driver driver = Driver::af_xdp;  // for `interface` only
   std::optional<uint16_t> queues;  // of each direction; empty: one per worker
   std::optional<uint16_t> rx_descriptors;
@@ -120,7 +127,10 @@ struct Port {
   std::vector<Vlan> vlans;
 
   bool operator==(const Port&) const = default;
-  [[nodiscard]] std::string twin_name() const { return twin.name ? *twin.name : name; }
+  [[nodiscard]] std::string twin_name() const {
+    if (take_over && interface) return *interface;
+    return twin.name ? *twin.name : name;
+  }
   [[nodiscard]] std::string vlan_name(const Vlan& vlan) const {
     return vlan.name ? *vlan.name : twin_name() + "." + std::to_string(vlan.id);
   }
@@ -176,6 +186,27 @@ struct Forwarding {
   std::vector<net::IpAddress> local_addresses;
 
   bool operator==(const Forwarding&) const = default;
+};
+
+// The ports from `first` to `last`, both included.
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 0;
+
+  bool operator==(const PortRange&) const = default;
+  auto operator<=>(const PortRange&) const = default;
+};
+
+// Packets that get a firewall mark on their way in, as iptables would give it in front of IPVS. Of
+// several rules that fit the first one counts; then the service of that mark, before any other.
+struct MarkRule {
+  uint32_t mark = 0;
+  net::Prefix destination;            // masked; a single address is answered for like a VIP
+  std::optional<net::Prefix> source;  // masked; empty: every client
+  std::optional<Protocol> protocol;   // empty: tcp and udp
+  std::vector<PortRange> ports;       // of the destination; empty: all
+
+  bool operator==(const MarkRule&) const = default;
 };
 
 struct Persistence {
@@ -237,6 +268,7 @@ struct Service {
   std::optional<uint32_t> drain_deadline_s;  // empty: connections run to their end
   bool newest_first = false;                 // order of schedulers as in IPVS: last backend first
   bool udp_counts_as_active = true;          // false as in IPVS: UDP flows count as inactive
+  bool one_packet = false;                   // UDP: each packet is scheduled by itself
   std::vector<Check> checks;                 // of backends without their own; all have to succeed
   bool inhibit_on_failure = false;  // a backend that is down has weight 0 in place of being out
   OnDown on_down = OnDown::keep;
@@ -261,6 +293,7 @@ struct Config {
   Timeouts timeouts;
   Rates rates;
   Forwarding forwarding;
+  std::vector<MarkRule> firewall_marks;
   std::vector<Service> services;
   Vrrp vrrp;
   Health health;

@@ -28,6 +28,11 @@ struct Names<LogLevel> {
        {LogLevel::debug, "debug"}}};
 };
 template <>
+struct Names<RuntimeChanges> {
+  static constexpr std::array<std::pair<RuntimeChanges, std::string_view>, 2> table{
+      {{RuntimeChanges::replace, "replace"}, {RuntimeChanges::keep, "keep"}}};
+};
+template <>
 struct Names<HugePages> {
   static constexpr std::array<std::pair<HugePages, std::string_view>, 4> table{
       {{HugePages::automatic, "auto"},
@@ -52,7 +57,7 @@ struct Names<Mode> {
 };
 template <>
 struct Names<Scheduler> {
-  static constexpr std::array<std::pair<Scheduler, std::string_view>, 10> table{
+  static constexpr std::array<std::pair<Scheduler, std::string_view>, 13> table{
       {{Scheduler::rr, "rr"},
        {Scheduler::wrr, "wrr"},
        {Scheduler::lc, "lc"},
@@ -62,7 +67,10 @@ struct Names<Scheduler> {
        {Scheduler::sh, "sh"},
        {Scheduler::dh, "dh"},
        {Scheduler::fo, "fo"},
-       {Scheduler::mh, "mh"}}};
+       {Scheduler::mh, "mh"},
+       {Scheduler::ovf, "ovf"},
+       {Scheduler::lblc, "lblc"},
+       {Scheduler::lblcr, "lblcr"}}};
 };
 template <>
 struct Names<MidStream> {
@@ -123,7 +131,9 @@ struct Names<HttpVersion> {
 };
 
 template <typename E>
-concept Named = requires { Names<E>::table; };
+concept Named = requires {
+  Names<E>::table;
+};
 
 template <Named E>
 [[nodiscard]] constexpr std::string_view name_of(E value) {

@@ -74,6 +74,7 @@ void check_values(const Config& config, Report& report, const Config* running = 
 void check_relations(const Config& config, Report& report);
 void check_ports(const Config& config, Report& report);
 void check_services(const Config& config, Report& report);
+void check_marks(const Config& config, Report& report);
 void check_vrrp(const Config& config, Report& report);
 void check_health(const Config& config, Report& report);
 

@@ -35,6 +35,7 @@ struct Schema<Daemon> {
     f(Key{"idle", {}, Takes::restart}, &Daemon::idle, Word<Idle>{});
     f(Key{"log_level"}, &Daemon::log_level, Word<LogLevel>{});
     f(Key{"audit_log"}, &Daemon::audit_log, audit_log_text());
+    f(Key{"runtime_changes"}, &Daemon::runtime_changes, Word<RuntimeChanges>{});
   }
 };
 
@@ -98,6 +99,7 @@ struct Schema<Port> {
     f(Key{"pci", "none"}, &Port::pci, pci_text());
     f(Key{"interface", "none"}, &Port::interface, interface_text());
     f(Key{"vdev", "none"}, &Port::vdev, device_arguments_text());
+    f(Key{"take_over"}, &Port::take_over, Switch{});
     f(Key{"driver"}, &Port::driver, Word<Driver>{});
     f(Key{"queues", "auto"}, &Port::queues, Number{1, max_queues});
     f(Key{"rx_descriptors", "auto"}, &Port::rx_descriptors, descriptors);
@@ -161,6 +163,20 @@ struct Schema<Forwarding> {
 };
 
 template <>
+struct Schema<MarkRule> {
+  static void fields(auto&& f) {
+    f(Key{"mark"}, &MarkRule::mark, Number{1, UINT32_MAX});
+    f(Key{"destination"}, &MarkRule::destination, AddressOrNetwork{});
+    f(Key{"source", "none"}, &MarkRule::source, AddressOrNetwork{});
+    f(Key{"protocol", "none"}, &MarkRule::protocol, Word<Protocol>{});
+    f(Key{"ports"}, &MarkRule::ports, Ports{});
+  }
+  static std::string label(const MarkRule& rule) {
+    return fmt::format("{} {}", rule.mark, net::to_string(rule.destination));
+  }
+};
+
+template <>
 struct Schema<Persistence> {
   static void fields(auto&& f) {
     f(Key{"timeout_s"}, &Persistence::timeout_s, timeout);
@@ -218,6 +234,7 @@ struct Schema<Service> {
     f(Key{"drain_deadline_s", "none"}, &Service::drain_deadline_s, Number{0, max_timeout_s});
     f(Key{"newest_first"}, &Service::newest_first, Switch{});
     f(Key{"udp_counts_as_active"}, &Service::udp_counts_as_active, Switch{});
+    f(Key{"one_packet"}, &Service::one_packet, Switch{});
     f(Key{"checks"}, &Service::checks);
     f(Key{"inhibit_on_failure"}, &Service::inhibit_on_failure, Switch{});
     f(Key{"on_down"}, &Service::on_down, Word<OnDown>{});
@@ -243,6 +260,7 @@ struct Schema<Config> {
     f(Key{"timeouts"}, &Config::timeouts);
     f(Key{"rates"}, &Config::rates);
     f(Key{"forwarding"}, &Config::forwarding);
+    f(Key{"firewall_marks"}, &Config::firewall_marks);
     f(Key{"services"}, &Config::services);
     f(Key{"vrrp"}, &Config::vrrp);
     f(Key{"health"}, &Config::health);

@@ -85,6 +85,7 @@ void check_relations(const Config& config, Report& report) {
   check_ports(config, report);
   check_totals(config, report);
   check_services(config, report);
+  check_marks(config, report);
   check_vrrp(config, report);
   check_health(config, report);
 }

@@ -54,8 +54,25 @@ class PortChecker {
                                 "port brings its own driver",
                                 name_of(port.driver)));
     }
-    if (port.interface) {
+    if (port.take_over) check_take_over(port, path);
+    if (port.interface && !port.take_over) {
       interfaces_.try_emplace(*port.interface, "the interface beneath " + path);
+    }
+  }
+
+  // The twin gets the interface's name, and nothing else may have it.
+  void check_take_over(const Port& port, const std::string& path) {
+    const std::string key = path + ".take_over";
+    if (!port.interface) {
+      report_.error(key, "goes with `interface` only: no other port has an interface to take over",
+                    {path + ".interface"});
+    } else if (!port.twin.enabled) {
+      report_.error(key, "needs a twin, which bears the interface's name and addresses",
+                    {path + ".twin"});
+    } else if (port.twin.name && *port.twin.name != *port.interface) {
+      report_.error(
+          key, fmt::format("gives the twin the name {}: leave `twin.name` out", *port.interface),
+          {path + ".twin.name"});
     }
   }
 

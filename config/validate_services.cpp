@@ -129,6 +129,10 @@ class ServiceChecker {
       no_effect("maglev_table_size", "mh");
     }
     if (scheduler == Scheduler::mh) check_maglev();
+    if (service_.one_packet && !service_.firewall_mark && service_.protocol != Protocol::udp) {
+      report_.error(path_ + ".one_packet", "is for UDP: a TCP connection has to stay where it is",
+                    {path_ + ".protocol"});
+    }
   }
 
   void check_maglev() {

@@ -31,7 +31,7 @@ namespace headgate::dataplane {
 enum class Mode : uint8_t { dr = 0, nat = 1, fullnat = 2, ipip = 3 };
 inline constexpr uint32_t mode_count = 4;
 
-enum class SchedulerKind : uint8_t { rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh };
+enum class SchedulerKind : uint8_t { rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh, ovf, lblc, lblcr };
 
 inline constexpr uint32_t none = 0xffffffff;
 
