@@ -17,7 +17,7 @@ class Writer {
   template <Section T>
   void section(const T& value, size_t indent) {
     const T standard{};
-    Schema<T>::fields([&]<typename M>(const Key& key, M T::*member, const auto&... codec) {
+    Schema<T>::fields([&]<typename M>(const Key& key, M T::* member, const auto&... codec) {
       if (defaults_ == Defaults::omit && value.*member == standard.*member) return;
       field(key, value.*member, indent, codec...);
     });

@@ -316,7 +316,7 @@ std::expected<Reading, std::vector<Error>> read_text(std::string_view text, std:
 
 std::expected<Reading, std::vector<Error>> read_file(const std::string& path) {
   try {
-    struct stat info {};
+    struct stat info{};
     if (stat(path.c_str(), &info) != 0) {
       return one_error(path, fmt::format("cannot be read: {}", std::strerror(errno)));
     }

@@ -134,6 +134,7 @@ std::expected<uint64_t, Error> Changes::publish_first(const config::Config& conf
   auto generation = state_.builder.apply(change);
   if (!generation) return generation;
   state_.config = std::move(running);
+  state_.file_config = state_.config;
   state_.config_warnings = std::move(warnings);
   return generation;
 }

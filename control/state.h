@@ -97,6 +97,9 @@ class State {
   std::shared_ptr<const config::Config> config = std::make_shared<config::Config>();
   std::vector<std::string> config_warnings;
   std::string config_path;
+  // What the file said when it was last made to run; commands may have changed something since.
+  std::shared_ptr<const config::Config> file_config = config;
+  bool reloads = false;  // one is under way
   // Puts into a configuration from a file what the daemon's command line said.
   std::function<void(config::Config&)> override_config = [](config::Config&) {};
   AuditLog audit;
