@@ -17,6 +17,7 @@
 #include "control/counter_view.h"
 #include "control/health_control.h"
 #include "control/kernel_state.h"
+#include "control/rates.h"
 #include "control/snapshot_builder.h"
 #include "control/snapshot_store.h"
 #include "control/vrrp_control.h"
@@ -93,6 +94,7 @@ class State {
   SnapshotBuilder builder;
 
   WorkerLoad load;
+  RateBook rates;
 
   std::shared_ptr<const config::Config> config = std::make_shared<config::Config>();
   std::vector<std::string> config_warnings;

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   }
   const cli::Format format{.json = invocation->json,
                            .exact = invocation->exact,
+                           .rates = invocation->rates,
                            .detail = invocation->request.arguments.contains("name")};
   const auto renderer = cli::make_renderer(invocation->request.command, format);
   const auto status = cli::exchange(

@@ -215,7 +215,8 @@ void add_show(Builder& root) {
 void service_options(Builder& command) {
   command.text("--name", "name", "a name of your own")
       .text("--mode", "mode", "dr, nat, fullnat or ipip; for backends that name none")
-      .text("--scheduler,-s", "scheduler", "rr, wrr, lc, wlc, sed, nq, sh, dh, fo or mh")
+      .text("--scheduler,-s", "scheduler",
+            "rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh, ovf, lblc or lblcr")
       .duration("--persistence,-p", "persistence_timeout_s",
                 "a client stays with its backend for so long after its last connection; or none")
       .number("--netmask", "persistence_netmask",
@@ -377,6 +378,8 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
       ->capture_default_str();
   app.add_flag("--json,-j", invocation.json, "print JSON");
   app.add_flag("--exact", invocation.exact, "print all digits of large numbers");
+  app.add_flag("--rate", invocation.rates,
+               "`show services` and `show backends`: traffic of the last second");
   app.add_option_function<std::string>(
          "--timeout",
          [&](const std::string& text) {
