@@ -70,7 +70,7 @@ TEST(Validate, ChecksTheRangesOfValuesThatNoReaderSaw) {
   config.ports[0].twin.routes.push_back({*net::parse_prefix("10.0.0.1/8"), {}, {}, {}});
   config.services[0].name = "a b";
   config.services[0].scheduler = static_cast<Scheduler>(77);
-  config.services[0].backends[0].address = *net::parse_ip("127.0.0.1");
+  config.services[0].backends[0].address = *net::parse_ip("224.0.0.1");
   EXPECT_THAT(
       lines_of(validate(config)),
       ElementsAre("workers.cores[0]: 4000 is above 1023",
@@ -80,7 +80,7 @@ TEST(Validate, ChecksTheRangesOfValuesThatNoReaderSaw) {
                   "services[0].scheduler: 77 is not rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh, "
                   "ovf, lblc or "
                   "lblcr",
-                  "services[0].backends[0].address: 127.0.0.1 is a loopback address, not the "
+                  "services[0].backends[0].address: 224.0.0.1 is a multicast address, not the "
                   "address of a host"));
 }
 
@@ -235,6 +235,22 @@ TEST(ValidateServices, NeedAnAddressOrAMark) {
   EXPECT_THAT(service_problems("firewall_mark: 7, port: 80"),
               ElementsAre("t.yaml:3:30: services[0].port: a firewall_mark service has neither port "
                           "nor protocol: the mark alone selects its packets"));
+}
+
+TEST(ValidateServices, ABackendMayBeThisHostInDrMode) {
+  const auto with = [](std::string_view more) {
+    return service_problems(fmt::format("address: 192.0.2.1, port: 80, {}", more));
+  };
+  EXPECT_THAT(with("backends: [{address: 127.0.0.1}]"), IsEmpty());
+  EXPECT_THAT(with("sorry_server: {address: 127.0.0.1}"), IsEmpty());
+  EXPECT_THAT(with("mode: nat, backends: [{address: 10.0.0.1}, {address: 127.0.0.1, mode: dr}]"),
+              IsEmpty());
+  EXPECT_THAT(with("mode: nat, backends: [{address: 127.0.0.1}]"),
+              ElementsAre(HasSubstr("services[0].backends[0].address: 127.0.0.1 is this host")));
+  EXPECT_THAT(with("mode: ipip, sorry_server: {address: 127.0.0.1}"),
+              ElementsAre(HasSubstr("services[0].sorry_server.address: 127.0.0.1 is this host")));
+  EXPECT_THAT(with("checks: [{address: 127.0.0.1}]"),
+              ElementsAre(HasSubstr("127.0.0.1 is a loopback address, not the address of a host")));
 }
 
 TEST(ValidateServices, OnePacketSchedulingIsForUdp) {
