@@ -19,7 +19,7 @@ import sys
 from family_twin import family_twin
 from judge import (IP, TCP, UDP, Ether, adjusted, check_checksums, icmp_error, ip_layer, packet,
                    tcp)
-from lvs import Lvs, NotSupported, Refused
+from lvs import Lvs, NotSupported, Refused, mark_text
 from rig import (CLIENT, CLIENT_MAC, OWN4, OWN6, PORT_MACS, SERVERS, Failure, Rig, add_test, check,
                  expect, expect_frame, main, server, server_mac, short, two_arm_kernel)
 
@@ -30,7 +30,6 @@ NOT_REPLAYED = {
     r"icmp-.*|tun-icmp-.*": "errors of other hosts about translated packets: not translated yet",
     r"frag-.*|.*-frag": "fragments: dropped by name, not followed yet",
     r"ops-.*": "one-packet scheduling: not there yet",
-    r".*fwmark.*": "services by firewall mark: not there yet",
     r"sched-(lblcr?|ovf)-.*": "schedulers that headgate does not have",
     r"list-formats-.*": "the text of ipvsadm's listings and refusals, not packets",
 }
@@ -363,7 +362,7 @@ def compare_moves(owners, weights):
 def our_connections(rig):
     lines = []
     for entry in rig.connections():
-        protocol = "TCP" if entry["protocol"] == 6 else "UDP"
+        protocol = {6: "TCP", 17: "UDP", 0: "IP"}[entry["protocol"]]
         lines.append((protocol, entry["state"], entry["client"], entry["virtual"], entry["backend"]))
     return sorted(lines)
 
@@ -390,6 +389,10 @@ def rows_of(text):
         if words[0] in ("TCP", "UDP"):
             service = "%s/%s" % (words[1], words[0].lower())
             yield service, None, words[2:]
+        elif words[0] == "FWM":
+            is_v6 = words[2:3] == ["IPv6"]
+            service = mark_text(int(words[1]), "ipv6" if is_v6 else "ipv4")
+            yield service, None, words[3 if is_v6 else 2 :]
         else:
             yield service, words[1], words[2:]
 
@@ -458,6 +461,8 @@ def apply(rig, lvs, command, kernel=None):
 def kernel_after(kernel, command):
     """`ip` commands of the recordings."""
     words = command.split()
+    if words[:4] == ["ip", "route", "add", "local"] or words[:5] == ["ip", "-6", "route", "add", "local"]:
+        return kernel  # LVS balances what is local; here rules of marks alone say so
     kinds = {"unreachable": "unreachable", "blackhole": "blackhole", "prohibit": "prohibited"}
     if words[:3] in (["ip", "route", "add"], ["ip", "-6", "route"]):
         words = words[words.index("add") + 1 :]
@@ -473,12 +478,20 @@ def kernel_after(kernel, command):
     raise NotSupported(command)
 
 
+def run(lvs, kernel, command):
+    """What a recording has run besides ipvsadm. The kernel's state after it."""
+    if command.startswith("nft "):
+        lvs.nft(command)
+        return kernel
+    return kernel_after(kernel, command)
+
+
 def replay(vector):
     config = vector["config"]
     lvs = Lvs(config.get("sysctl"))
     kernel = two_arm_kernel()
     for command in config.get("cmd") or []:
-        kernel = kernel_after(kernel, command)
+        kernel = run(lvs, kernel, command)
     with Rig() as rig:
         refused = sum(apply(rig, lvs, command, kernel) for command in config["ipvsadm"])
         expect(refused, len(config.get("said") or []), "commands refused")
@@ -507,7 +520,7 @@ def replay_step(rig, lvs, kernel, step, hashed):
         refused = apply(rig, lvs, step["run"])
         expect(refused, "rc=" in step.get("text", ""), "refused")
     else:
-        apply(rig, lvs, None, kernel_after(kernel, step["run"]))
+        apply(rig, lvs, None, run(lvs, kernel, step["run"]))
 
 
 def reason_not_to_replay(vector):
