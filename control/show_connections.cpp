@@ -39,6 +39,7 @@ struct Side {
 struct ConnCopy {
   uint8_t protocol = 0;
   bool persistence = false;
+  bool one_packet = false;     // waits for the answer to a packet that was scheduled by itself
   uint32_t firewall_mark = 0;  // of its service; 0: the service is that of `vip`
   config::Mode mode = config::Mode::dr;
   dataplane::ConnState state = dataplane::ConnState::none;
@@ -80,8 +81,10 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
   copy.protocol = common.protocol;
   copy.persistence = common.kind == dataplane::EntryKind::persistence;
   copy.mode = static_cast<config::Mode>(common.mode);
-  copy.state = common.state().state();
-  copy.owner = common.state().owner();
+  const dataplane::StateWord state_word = common.state();
+  copy.state = state_word.state();
+  copy.one_packet = state_word.has(dataplane::ConnFlag::one_packet);
+  copy.owner = state_word.owner();
   if (ref.is_v6()) {
     copy_sides(state.connections.v6(ref), copy);
   } else {
@@ -90,8 +93,10 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
   const dataplane::SnapshotRoot* root = state.store.current();
   // A template's time-out is its service's, which is not worth a search for each.
   if (root != nullptr && !copy.persistence) {
-    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) +
-                                root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
+    const uint32_t timeout = copy.one_packet
+                                 ? dataplane::one_packet_reply_ticks
+                                 : root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
+    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) + timeout;
     const auto left = static_cast<int32_t>(end - state.surroundings.now());
     copy.expires_s = left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
   }
@@ -100,6 +105,11 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
 
 std::string text_of(const Side& side) {
   return net::endpoint_to_string(side.address, side.port);
+}
+
+std::string_view state_of(const ConnCopy& copy) {
+  if (copy.persistence) return "PERSISTENCE";
+  return copy.one_packet ? "ONE_PACKET" : dataplane::info(copy.state).name;
 }
 
 std::string service_of(const ConnCopy& copy) {
@@ -121,7 +131,7 @@ json::object row_of(const ConnCopy& copy) {
                      : json::value(nullptr);
   row["backend"] = text_of(copy.backend);
   row["mode"] = config::name_of(copy.mode);
-  row["state"] = copy.persistence ? "PERSISTENCE" : dataplane::info(copy.state).name;
+  row["state"] = state_of(copy);
   row["expires_s"] = copy.expires_s ? json::value(*copy.expires_s) : json::value(nullptr);
   row["worker"] = copy.owner;
   return row;

@@ -48,6 +48,9 @@ inline constexpr uint32_t tx_buffer_frames = 64;
 // Frames taken from one receive queue at once: enough to hide a cache miss behind the others.
 inline constexpr uint32_t burst_frames = 32;
 
+// How long an answer to a packet that was scheduled by itself (NAT, FULLNAT) is waited for.
+inline constexpr uint32_t one_packet_reply_ticks = 5 * ticks_per_second;
+
 // Unicast packets a second that one worker takes for routing protocols and hands to the kernel
 // before all others. Anybody can send what looks like them; what is beyond shares the way of the
 // rest.
