@@ -7,7 +7,8 @@ import re
 import shlex
 
 METHODS = {"-m": "nat", "-g": "dr", "-i": "ipip"}
-SCHEDULERS = {"rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "fo", "mh"}
+SCHEDULERS = {"rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "fo", "mh", "ovf", "lblc",
+              "lblcr"}
 
 
 class Refused(Exception):

@@ -290,6 +290,48 @@ def _():
         rig.expect_counters(received=1, drop_reply_no_connection=1)
 
 
+def cluster(kind, weights, v=4, **more):
+    """Caches behind a marked network, by destination."""
+    backends = [{"address": server(v, i), "weight": weight} for i, weight in enumerate(weights)]
+    return by_mark(v, mode="dr", scheduler=kind) | {"backends": backends, **more}
+
+
+@test("lblc and lblcr: a destination stays with its cache, on every worker and through changes of weights")
+def _():
+    for kind in ("lblc", "lblcr"):
+        for v in (4, 6):
+            with Rig(workers=2) as rig:
+                marks = rules((7, NETWORK[v], {"protocol": "tcp"}))
+                rig.configure([cluster(kind, [50, 50, 50], v)], firewall_marks=marks)
+                first = [servers_of(rig, to(v, INSIDE[v] % n, tcp(1, 80)), worker=n % 2)[0]
+                         for n in range(1, 13)]
+                expect(sorted(first), [0] * 4 + [1] * 4 + [2] * 4, "caches")
+                for weights in ([50, 50, 50], [9, 60, 90], [50, 51, 52]):
+                    rig.configure([cluster(kind, weights, v)], firewall_marks=marks)
+                    for worker in range(2):
+                        again = servers_of(rig, *(to(v, INSIDE[v] % n, tcp(9 + worker, 80), 1)
+                                                  for n in range(1, 13)), worker=worker)
+                        expect(again, first, "caches with weights %s" % weights)
+                gone = first[0]
+                rig.configure([cluster(kind, [0 if i == gone else 50 for i in range(3)], v)],
+                              firewall_marks=marks)
+                again = servers_of(rig, *(to(v, INSIDE[v] % n, tcp(3, 80)) for n in range(1, 13)))
+                check(gone not in again, "one without weight is chosen")
+                expect([a for a, b in zip(again, first) if b != gone],
+                       [b for b in first if b != gone], "those of the other caches")
+
+
+@test("ovf: what the heaviest cannot take goes to the next, and beyond the last it is refused")
+def _():
+    with Rig(workers=2) as rig:
+        rig.configure([cluster("ovf", [1, 3])], firewall_marks=rules((7, NETWORK[4])))
+        chosen = [servers_of(rig, to(4, INSIDE[4] % 1, tcp(1 + i, 80)), worker=i % 2)
+                  for i in range(7)]
+        expect([c[0] for c in chosen[:6]], [1, 1, 1, 1, 0, 0], "servers")
+        counted = rig.counted_since()
+        expect((counted["drop_no_backend"], counted["sent_icmp_error"]), (1, 1), "the last one")
+
+
 @test("two workers agree on a mark's client")
 def _():
     with Rig(workers=2) as rig:

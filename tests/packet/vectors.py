@@ -29,7 +29,6 @@ NOT_REPLAYED = {
     r"tun-(gue|gre)-.*": "GUE and GRE tunnels: IPIP is what `ipip` does",
     r"icmp-.*|tun-icmp-.*": "errors of other hosts about translated packets: not translated yet",
     r"frag-.*|.*-frag": "fragments: dropped by name, not followed yet",
-    r"sched-(lblcr?|ovf)-.*": "schedulers that headgate does not have",
     r"list-formats-.*": "the text of ipvsadm's listings and refusals, not packets",
 }
 NOT_COMPARED = {
@@ -267,6 +266,8 @@ class Flows:
         if kind in ("ack", "fin", "rst"):
             flags = {"ack": "A", "fin": "FA", "rst": "R"}[kind]
             return self.send(flow, tcp(port, vport, flags, seq=self.seq.get(flow, 1001), ack=5001))
+        if kind in ("est", "close") and flow not in self.chosen:
+            return "skipped"  # it was refused
         if kind == "est":
             self.reply(flow, "SA", 5000, 1001)
             self.send(flow, tcp(port, vport, "A", seq=1001, ack=5001))
