@@ -3,6 +3,7 @@
 // grace period waits for a long dump; the helper pool turns the copies into text.
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "control/selector.h"
 #include "control/show.h"
 #include "control/show_rows.h"
+#include "control/snapshot_walk.h"
 #include "dataplane/conn_state.h"
 
 namespace headgate::control {
@@ -37,6 +39,8 @@ struct Side {
 struct ConnCopy {
   uint8_t protocol = 0;
   bool persistence = false;
+  bool one_packet = false;     // waits for the answer to a packet that was scheduled by itself
+  uint32_t firewall_mark = 0;  // of its service; 0: the service is that of `vip`
   config::Mode mode = config::Mode::dr;
   dataplane::ConnState state = dataplane::ConnState::none;
   uint32_t owner = 0;
@@ -51,7 +55,12 @@ struct Filter {
   std::optional<uint32_t> service_id;
   std::optional<EndpointFilter> backend;
   std::optional<EndpointFilter> client;
+  std::unordered_map<uint32_t, uint32_t> marks;  // those that services have, by service id
 
+  [[nodiscard]] uint32_t mark_of(uint32_t service) const {
+    const auto found = marks.find(service);
+    return found == marks.end() ? 0 : found->second;
+  }
   [[nodiscard]] bool lets_through(uint32_t its_service, const ConnCopy& copy) const {
     return (!service_id || *service_id == its_service) &&
            (!backend || backend->matches(copy.backend.address, copy.backend.port)) &&
@@ -72,8 +81,10 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
   copy.protocol = common.protocol;
   copy.persistence = common.kind == dataplane::EntryKind::persistence;
   copy.mode = static_cast<config::Mode>(common.mode);
-  copy.state = common.state().state();
-  copy.owner = common.state().owner();
+  const dataplane::StateWord state_word = common.state();
+  copy.state = state_word.state();
+  copy.one_packet = state_word.has(dataplane::ConnFlag::one_packet);
+  copy.owner = state_word.owner();
   if (ref.is_v6()) {
     copy_sides(state.connections.v6(ref), copy);
   } else {
@@ -82,8 +93,10 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
   const dataplane::SnapshotRoot* root = state.store.current();
   // A template's time-out is its service's, which is not worth a search for each.
   if (root != nullptr && !copy.persistence) {
-    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) +
-                                root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
+    const uint32_t timeout = copy.one_packet
+                                 ? dataplane::one_packet_reply_ticks
+                                 : root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
+    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) + timeout;
     const auto left = static_cast<int32_t>(end - state.surroundings.now());
     copy.expires_s = left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
   }
@@ -94,17 +107,31 @@ std::string text_of(const Side& side) {
   return net::endpoint_to_string(side.address, side.port);
 }
 
+std::string_view state_of(const ConnCopy& copy) {
+  if (copy.persistence) return "PERSISTENCE";
+  return copy.one_packet ? "ONE_PACKET" : dataplane::info(copy.state).name;
+}
+
+std::string service_of(const ConnCopy& copy) {
+  if (copy.firewall_mark == 0) return text_of(copy.vip);
+  return config::to_string(config::ServiceKey{
+      .family = copy.client.address.family, .firewall_mark = copy.firewall_mark, .address = {}});
+}
+
 json::object row_of(const ConnCopy& copy) {
+  // The template of a mark's service is for all protocols and addresses.
+  const bool any = copy.persistence && copy.firewall_mark != 0;
   json::object row;
-  row["protocol"] = config::name_of(static_cast<config::Protocol>(copy.protocol));
+  row["protocol"] = any ? "any" : config::name_of(static_cast<config::Protocol>(copy.protocol));
   row["client"] = text_of(copy.client);
-  row["service"] = text_of(copy.vip);
+  row["service"] = service_of(copy);
+  row["virtual"] = any ? json::value(nullptr) : json::value(text_of(copy.vip));
   row["local"] = copy.mode == config::Mode::fullnat && !copy.persistence
                      ? json::value(text_of(copy.local))
                      : json::value(nullptr);
   row["backend"] = text_of(copy.backend);
   row["mode"] = config::name_of(copy.mode);
-  row["state"] = copy.persistence ? "PERSISTENCE" : dataplane::info(copy.state).name;
+  row["state"] = state_of(copy);
   row["expires_s"] = copy.expires_s ? json::value(*copy.expires_s) : json::value(nullptr);
   row["worker"] = copy.owner;
   return row;
@@ -126,7 +153,8 @@ std::vector<ConnCopy> step(const State& state, const Filter& filter, uint64_t& c
   cursor = state.connections.for_each(cursor, entries_per_step,
                                       [&](ConnRef ref, const dataplane::ConnCommon& common) {
                                         if (copies.size() == limit) return;
-                                        const ConnCopy copy = copy_of(state, ref, common);
+                                        ConnCopy copy = copy_of(state, ref, common);
+                                        copy.firewall_mark = filter.mark_of(common.service_id);
                                         if (filter.lets_through(common.service_id, copy))
                                           copies.push_back(copy);
                                       });
@@ -140,6 +168,11 @@ std::expected<Filter, Error> make_filter(const State& state,
                                          const std::optional<std::string>& client) {
   Filter filter;
   const config::Service* its_service = nullptr;
+  if (const dataplane::SnapshotRoot* root = state.store.current()) {
+    for_each_service(state.region, *root, [&](const dataplane::ServiceBlock& block) {
+      if (block.firewall_mark != 0) filter.marks.emplace(block.id, block.firewall_mark);
+    });
+  }
   if (service) {
     const auto index = find_service(*state.config, *service);
     if (!index) return std::unexpected(index.error());

@@ -85,12 +85,7 @@ const ServiceBlock* find_block(const State& state, const config::ServiceKey& key
     return dataplane::find_service(state.region, *root, key.address, key.protocol,
                                    net::be16::from_host(key.port));
   }
-  // Services by mark are few, and nothing but `show` looks for them here.
-  const ServiceBlock* found = nullptr;
-  for_each_service(state.region, *root, [&](const ServiceBlock& block) {
-    if (block.firewall_mark == key.firewall_mark && block.vip.family == key.family) found = &block;
-  });
-  return found;
+  return dataplane::find_marked_service(state.region, *root, key.firewall_mark, key.family);
 }
 
 uint32_t find_backend_id(const State& state, const ServiceBlock& block,
