@@ -14,6 +14,7 @@
 #include "control/selector.h"
 #include "control/show.h"
 #include "control/show_rows.h"
+#include "control/template_times.h"
 #include "dataplane/conn_state.h"
 
 namespace headgate::control {
@@ -45,6 +46,7 @@ struct ConnCopy {
   Side backend;
   Side local;
   std::optional<uint32_t> expires_s;
+  uint32_t firewall_mark = 0;  // of a template's service; 0: none
 };
 
 struct Filter {
@@ -67,7 +69,15 @@ void copy_sides(const Entry& entry, ConnCopy& copy) {
   copy.local = {entry.local_ip, entry.local_port.host()};
 }
 
-ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& common) {
+std::optional<uint32_t> expires_in(const State& state, const dataplane::ConnCommon& common,
+                                   uint32_t timeout_ticks) {
+  const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) + timeout_ticks;
+  const auto left = static_cast<int32_t>(end - state.surroundings.now());
+  return left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
+}
+
+ConnCopy copy_of(const State& state, const TemplateTimes& templates, ConnRef ref,
+                 const dataplane::ConnCommon& common) {
   ConnCopy copy;
   copy.protocol = common.protocol;
   copy.persistence = common.kind == dataplane::EntryKind::persistence;
@@ -80,12 +90,13 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
     copy_sides(state.connections.v4(ref), copy);
   }
   const dataplane::SnapshotRoot* root = state.store.current();
-  // A template's time-out is its service's, which is not worth a search for each.
-  if (root != nullptr && !copy.persistence) {
-    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) +
-                                root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
-    const auto left = static_cast<int32_t>(end - state.surroundings.now());
-    copy.expires_s = left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
+  if (root == nullptr) return copy;
+  if (!copy.persistence) {
+    const auto state_index = static_cast<size_t>(copy.state);
+    copy.expires_s = expires_in(state, common, root->settings.timeout_ticks[state_index]);
+  } else if (const auto times = templates.of(common.service_id)) {
+    copy.expires_s = expires_in(state, common, times->timeout_ticks);
+    copy.firewall_mark = times->firewall_mark;
   }
   return copy;
 }
@@ -107,6 +118,8 @@ json::object row_of(const ConnCopy& copy) {
   row["state"] = copy.persistence ? "PERSISTENCE" : dataplane::info(copy.state).name;
   row["expires_s"] = copy.expires_s ? json::value(*copy.expires_s) : json::value(nullptr);
   row["worker"] = copy.owner;
+  row["firewall_mark"] =
+      copy.firewall_mark == 0 ? json::value(nullptr) : json::value(copy.firewall_mark);
   return row;
 }
 
@@ -119,17 +132,17 @@ std::string serialize_rows(const std::vector<ConnCopy>& copies) {
 }
 
 // One step through the table: the copies that pass, at most `limit`; `cursor` is moved on.
-std::vector<ConnCopy> step(const State& state, const Filter& filter, uint64_t& cursor,
-                           uint64_t limit) {
+std::vector<ConnCopy> step(const State& state, TemplateTimes& templates, const Filter& filter,
+                           uint64_t& cursor, uint64_t limit) {
   std::vector<ConnCopy> copies;
   state.grace.online(state.actor);
-  cursor = state.connections.for_each(cursor, entries_per_step,
-                                      [&](ConnRef ref, const dataplane::ConnCommon& common) {
-                                        if (copies.size() == limit) return;
-                                        const ConnCopy copy = copy_of(state, ref, common);
-                                        if (filter.lets_through(common.service_id, copy))
-                                          copies.push_back(copy);
-                                      });
+  templates.refresh(state);
+  cursor = state.connections.for_each(
+      cursor, entries_per_step, [&](ConnRef ref, const dataplane::ConnCommon& common) {
+        if (copies.size() == limit) return;
+        const ConnCopy copy = copy_of(state, templates, ref, common);
+        if (filter.lets_through(common.service_id, copy)) copies.push_back(copy);
+      });
   state.grace.offline(state.actor);
   return copies;
 }
@@ -179,8 +192,9 @@ asio::awaitable<Status> show_connections(Call& call) {
   if (!filter) co_return refused(filter.error().text);
   uint64_t shown = 0;
   uint64_t cursor = 0;
+  TemplateTimes templates;
   while (cursor != dataplane::ConnTable::scan_end && shown < limit) {
-    std::vector<ConnCopy> copies = step(call.state, *filter, cursor, limit - shown);
+    std::vector<ConnCopy> copies = step(call.state, templates, *filter, cursor, limit - shown);
     if (copies.empty()) {
       co_await yield_to_loop();
       continue;
