@@ -76,6 +76,15 @@ std::optional<uint32_t> expires_in(const State& state, const dataplane::ConnComm
   return left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
 }
 
+// A template holds its backend's id alone, which changes when the client is scheduled anew.
+Side backend_of_template(const State& state, const dataplane::SnapshotRoot& root,
+                         const dataplane::ConnCommon& common, uint16_t service_port) {
+  const uint32_t id = common.backend_id.load(std::memory_order_relaxed);
+  const dataplane::BackendRow* row = dataplane::find_backend(state.region, root, id);
+  if (row == nullptr) return {};
+  return {row->address, row->port.host() == 0 ? service_port : row->port.host()};
+}
+
 ConnCopy copy_of(const State& state, const TemplateTimes& templates, ConnRef ref,
                  const dataplane::ConnCommon& common) {
   ConnCopy copy;
@@ -94,7 +103,10 @@ ConnCopy copy_of(const State& state, const TemplateTimes& templates, ConnRef ref
   if (!copy.persistence) {
     const auto state_index = static_cast<size_t>(copy.state);
     copy.expires_s = expires_in(state, common, root->settings.timeout_ticks[state_index]);
-  } else if (const auto times = templates.of(common.service_id)) {
+    return copy;
+  }
+  copy.backend = backend_of_template(state, *root, common, copy.vip.port);
+  if (const auto times = templates.of(common.service_id)) {
     copy.expires_s = expires_in(state, common, times->timeout_ticks);
     copy.firewall_mark = times->firewall_mark;
   }
