@@ -260,6 +260,7 @@ struct Service {
   Scheduler scheduler = Scheduler::wlc;
   bool fallback = true;                       // sh, mh: another backend when the chosen one cannot
   bool hash_port = false;                     // sh, mh: the client's port is part of the hash
+  bool list_fallback = true;                  // ipvsadm lists `fallback` as a flag of sh and mh
   std::optional<uint32_t> maglev_table_size;  // prime; empty: forwarding.maglev_table_size
   std::optional<Persistence> persistence;
   MidStream mid_stream = MidStream::reset;

@@ -226,6 +226,7 @@ struct Schema<Service> {
     f(Key{"scheduler"}, &Service::scheduler, Word<Scheduler>{});
     f(Key{"fallback"}, &Service::fallback, Switch{});
     f(Key{"hash_port"}, &Service::hash_port, Switch{});
+    f(Key{"list_fallback"}, &Service::list_fallback, Switch{});
     f(Key{"maglev_table_size", "auto"}, &Service::maglev_table_size, maglev_size);
     f(Key{"persistence", "none"}, &Service::persistence);
     f(Key{"mid_stream"}, &Service::mid_stream, Word<MidStream>{});

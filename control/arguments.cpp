@@ -48,6 +48,20 @@ bool Arguments::flag(std::string_view key) {
   return value->is_bool() && value->get_bool();
 }
 
+json::array Arguments::list(std::string_view key) {
+  json::value* value = values_.if_contains(key);
+  json::array result;
+  if (value == nullptr) {
+    complain(key, "is missing");
+  } else if (!value->is_array()) {
+    complain(key, "must be a list");
+  } else {
+    result = std::move(value->get_array());
+  }
+  values_.erase(key);
+  return result;
+}
+
 std::string Arguments::mistake() const {
   if (!mistake_.empty() || values_.empty()) return mistake_;
   return fmt::format("{}: there is no such argument", std::string_view(values_.begin()->key()));

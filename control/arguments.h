@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 namespace headgate::control {
@@ -24,6 +25,8 @@ class Arguments {
   [[nodiscard]] std::optional<uint32_t> number_or_null(std::string_view key);
   [[nodiscard]] bool has(std::string_view key) const { return values_.contains(key); }
   [[nodiscard]] bool flag(std::string_view key);
+  // Empty when missing, which is a mistake.
+  [[nodiscard]] boost::json::array list(std::string_view key);
   // All that is left, for those who know the keys.
   [[nodiscard]] boost::json::object rest() { return std::exchange(values_, {}); }
 

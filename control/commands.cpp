@@ -26,6 +26,28 @@ Status refused(std::string message) {
   return {Code::refused, std::move(message), {}};
 }
 
+std::string_view reason_name(Reason reason) {
+  switch (reason) {
+    case Reason::other:
+      return {};
+    case Reason::service_exists:
+      return "service_exists";
+    case Reason::no_such_service:
+      return "no_such_service";
+    case Reason::backend_exists:
+      return "backend_exists";
+    case Reason::no_such_backend:
+      return "no_such_backend";
+  }
+  return {};
+}
+
+Status refused(const Error& error) {
+  Status status = refused(error.text);
+  if (error.reason != Reason::other) status.result["reason"] = reason_name(error.reason);
+  return status;
+}
+
 Status wrong_usage(std::string message) {
   return {Code::usage, std::move(message), {}};
 }
@@ -54,8 +76,8 @@ boost::json::array first_lines(const std::vector<std::string>& lines, size_t mos
 namespace {
 
 auto all_commands() {
-  return std::array{show_commands(),  change_commands(), vrrp_commands(), health_commands(),
-                    audit_commands(), plan_commands(),   apply_commands()};
+  return std::array{show_commands(),   change_commands(), transaction_commands(), vrrp_commands(),
+                    health_commands(), audit_commands(),  plan_commands(),        apply_commands()};
 }
 
 const Command* find_command(std::string_view name) {
@@ -92,11 +114,11 @@ std::expected<Chosen, Status> chosen(Call& call, const config::Config& config) {
   }
   if (backend && !name) return std::unexpected(wrong_usage("backend: say of which service"));
   const auto services = named_services(config, name);
-  if (!services) return std::unexpected(refused(services.error().text));
+  if (!services) return std::unexpected(refused(services.error()));
   Chosen result{.services = *services, .all = !name, .backend = std::nullopt};
   if (!backend) return result;
   const auto index = find_backend(config.services[services->begin], *backend);
-  if (!index) return std::unexpected(refused(index.error().text));
+  if (!index) return std::unexpected(refused(index.error()));
   result.backend = *index;
   return result;
 }
@@ -105,7 +127,9 @@ asio::awaitable<Status> Commands::run(Peer peer, protocol::Request request, Send
   const Command* command = find_command(request.command);
   if (command == nullptr) co_return unknown_command(request.command);
   std::string told;
-  if (command->audited) told = command_text(request.command, request.arguments);
+  if (command->audited && !command->long_arguments) {
+    told = command_text(request.command, request.arguments);
+  }
   Call call{state_,         changes_, pool_,
             pending_,       peer,     Arguments(std::move(request.arguments)),
             std::move(send)};
@@ -113,7 +137,7 @@ asio::awaitable<Status> Commands::run(Peer peer, protocol::Request request, Send
   if (command->audited) {
     call.audit.source = AuditSource::cli;
     call.audit.peer = peer;
-    call.audit.command = std::move(told);
+    if (!command->long_arguments) call.audit.command = std::move(told);
     if (call.audit.outcome.empty()) call.audit.outcome = outcome_of(status);
     state_.audit.write(call.audit);
   }

@@ -41,12 +41,14 @@ struct Call {
 struct Command {
   std::string_view name;
   boost::asio::awaitable<protocol::Status> (*run)(Call& call);
-  bool audited = false;  // it changes something: its end goes into the audit log
+  bool audited = false;         // it changes something: its end goes into the audit log
+  bool long_arguments = false;  // it writes `audit.command` itself, and shorter
 };
 
 // Each file of commands has its list.
 [[nodiscard]] std::span<const Command> show_commands();
 [[nodiscard]] std::span<const Command> change_commands();
+[[nodiscard]] std::span<const Command> transaction_commands();
 [[nodiscard]] std::span<const Command> vrrp_commands();
 [[nodiscard]] std::span<const Command> health_commands();
 [[nodiscard]] std::span<const Command> audit_commands();
@@ -54,6 +56,10 @@ struct Command {
 [[nodiscard]] std::span<const Command> apply_commands();
 
 [[nodiscard]] protocol::Status refused(std::string message);
+// With the reason, for programs; see reason_name().
+[[nodiscard]] protocol::Status refused(const Error& error);
+// service_exists and so on; empty for `other`.
+[[nodiscard]] std::string_view reason_name(Reason reason);
 [[nodiscard]] protocol::Status wrong_usage(std::string message);
 
 // Why a client may not name this file for the daemon to read; nothing when it may.

@@ -14,6 +14,7 @@
 #include "control/log.h"
 #include "control/offload.h"
 #include "control/reload.h"
+#include "control/requested_edit.h"
 #include "control/selector.h"
 #include "control/show_rows.h"
 #include "control/snapshot_walk.h"
@@ -29,7 +30,7 @@ Status status_of(Call& call, std::string_view command,
                  const std::expected<ChangeOutcome, Error>& outcome) {
   log_outcome(fmt::format("{} ({})", command, to_string(call.peer)), outcome);
   put_outcome(call.audit, outcome);
-  if (!outcome) return refused(outcome.error().text);
+  if (!outcome) return refused(outcome.error());
   constexpr size_t most_lines = 20000;
   Status status;
   const EditReport& report = outcome->report;
@@ -48,55 +49,38 @@ asio::awaitable<Status> submit(Call& call, std::string_view command, Edit edit) 
   co_return status_of(call, command, outcome);
 }
 
+asio::awaitable<Status> change(Call& call, std::string_view command) {
+  auto edit = requested_edit(command, call.arguments);
+  if (!edit) co_return wrong_usage(edit.error());
+  co_return co_await submit(call, command, std::move(*edit));
+}
+
 asio::awaitable<Status> service_add(Call& call) {
-  std::string service = call.arguments.text("service");
-  json::object fields = call.arguments.rest();
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  Edit edit = add_service(std::move(service), std::move(fields));
-  co_return co_await submit(call, "service add", std::move(edit));
+  return change(call, "service add");
 }
 
 asio::awaitable<Status> service_edit(Call& call) {
-  std::string service = call.arguments.text("service");
-  json::object fields = call.arguments.rest();
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  if (fields.empty()) co_return wrong_usage("nothing to change was named");
-  Edit edit = edit_service(std::move(service), std::move(fields));
-  co_return co_await submit(call, "service edit", std::move(edit));
+  return change(call, "service edit");
 }
 
 asio::awaitable<Status> service_delete(Call& call) {
-  std::string service = call.arguments.text("service");
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  Edit edit = delete_service(std::move(service));
-  co_return co_await submit(call, "service delete", std::move(edit));
+  return change(call, "service delete");
+}
+
+asio::awaitable<Status> flush(Call& call) {
+  return change(call, "flush");
 }
 
 asio::awaitable<Status> backend_add(Call& call) {
-  std::string service = call.arguments.text("service");
-  std::string backend = call.arguments.text("backend");
-  json::object fields = call.arguments.rest();
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  Edit edit = add_backend(std::move(service), std::move(backend), std::move(fields));
-  co_return co_await submit(call, "backend add", std::move(edit));
+  return change(call, "backend add");
 }
 
 asio::awaitable<Status> backend_edit(Call& call) {
-  std::string service = call.arguments.text("service");
-  std::string backend = call.arguments.text("backend");
-  json::object fields = call.arguments.rest();
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  if (fields.empty()) co_return wrong_usage("nothing to change was named");
-  Edit edit = edit_backend(std::move(service), std::move(backend), std::move(fields));
-  co_return co_await submit(call, "backend edit", std::move(edit));
+  return change(call, "backend edit");
 }
 
 asio::awaitable<Status> backend_delete(Call& call) {
-  std::string service = call.arguments.text("service");
-  std::string backend = call.arguments.text("backend");
-  if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
-  Edit edit = delete_backend(std::move(service), std::move(backend));
-  co_return co_await submit(call, "backend delete", std::move(edit));
+  return change(call, "backend delete");
 }
 
 // What a drained backend has left, for the answer.
@@ -165,10 +149,7 @@ asio::awaitable<Status> timeouts(Call& call) {
 }
 
 asio::awaitable<Status> timeouts_set(Call& call) {
-  json::object fields = call.arguments.rest();
-  if (fields.empty()) co_return wrong_usage("no time-out was named");
-  Edit edit = set_timeouts(std::move(fields));
-  Status status = co_await submit(call, "timeouts set", std::move(edit));
+  Status status = co_await change(call, "timeouts set");
   if (status.code == Code::ok) {
     status.result["timeouts"] = to_json(call.state.config->timeouts);
   }
@@ -195,7 +176,7 @@ asio::awaitable<Status> zero(Call& call) {
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
   const auto config = call.state.config;
   const auto range = named_services(*config, name);
-  if (!range) co_return refused(range.error().text);
+  if (!range) co_return refused(range.error());
   for (size_t i = range->begin; i < range->end; ++i) {
     const auto* block = find_block(call.state, key_of(config->services[i]));
     if (block != nullptr) zero_counters(call.state, *block);
@@ -212,6 +193,7 @@ constexpr std::array commands{
     Command{"service add", service_add, true},
     Command{"service edit", service_edit, true},
     Command{"service delete", service_delete, true},
+    Command{"flush", flush, true},
     Command{"backend add", backend_add, true},
     Command{"backend edit", backend_edit, true},
     Command{"backend delete", backend_delete, true},

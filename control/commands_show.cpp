@@ -32,7 +32,7 @@ asio::awaitable<Status> show_services(Call& call) {
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
   const auto config = call.state.config;
   const auto range = named_services(*config, name);
-  if (!range) co_return refused(range.error().text);
+  if (!range) co_return refused(range.error());
   json::array rows;
   for (size_t i = range->begin; i < range->end; ++i) {
     rows.push_back(service_row(call.state, config->services[i]));

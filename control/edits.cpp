@@ -54,7 +54,8 @@ Edit add_service(std::string service, json::object fields) {
       if (key_of(other) == key) {
         return std::unexpected(
             Error{fmt::format("service {} is there already; change it with `headgate service edit`",
-                              to_string(key))});
+                              to_string(key)),
+                  Reason::service_exists});
       }
     }
     if (auto set = set_fields(*added, fields); !set) return std::unexpected(set.error());
@@ -84,6 +85,16 @@ Edit delete_service(std::string service) {
   };
 }
 
+Edit delete_all_services() {
+  return [](Config& config) -> Scope {
+    EditScope scope;
+    for (const config::Service& service : config.services)
+      scope.services.push_back(key_of(service));
+    config.services.clear();
+    return scope;
+  };
+}
+
 Edit add_backend(std::string service, std::string backend, json::object fields) {
   return [service = std::move(service), backend = std::move(backend),
           fields = std::move(fields)](Config& config) -> Scope {
@@ -96,7 +107,8 @@ Edit add_backend(std::string service, std::string backend, json::object fields) 
     if (std::ranges::any_of(its.backends, same)) {
       return std::unexpected(Error{
           fmt::format("backend {} of {} is there already; change it with `headgate backend edit`",
-                      to_string(*key), name_of(its))});
+                      to_string(*key), name_of(its)),
+          Reason::backend_exists});
     }
     config::Backend added;
     added.address = key->address;

@@ -18,6 +18,7 @@ namespace headgate::control {
 [[nodiscard]] Edit add_service(std::string service, boost::json::object fields);
 [[nodiscard]] Edit edit_service(std::string service, boost::json::object fields);
 [[nodiscard]] Edit delete_service(std::string service);
+[[nodiscard]] Edit delete_all_services();
 
 [[nodiscard]] Edit add_backend(std::string service, std::string backend,
                                boost::json::object fields);

@@ -25,7 +25,7 @@ inline constexpr std::string_view default_socket_path = "/run/headgate/headgate.
 inline constexpr uint8_t version = 1;
 inline constexpr size_t header_size = 8;
 // A daemon closes on longer requests, a client on longer replies.
-inline constexpr uint32_t max_request_bytes = 1U << 20;
+inline constexpr uint32_t max_request_bytes = 8U << 20;
 inline constexpr uint32_t max_reply_bytes = 16U << 20;
 
 enum class FrameType : uint8_t {

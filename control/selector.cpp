@@ -107,8 +107,10 @@ std::expected<size_t, Error> find_service(const config::Config& config, std::str
     found = i;
   }
   if (found) return *found;
-  return std::unexpected(Error{fmt::format(
-      "there is no service {}; `headgate show services` lists them", config::in_quotes(text))});
+  return std::unexpected(
+      Error{fmt::format("there is no service {}; `headgate show services` lists them",
+                        config::in_quotes(text)),
+            Reason::no_such_service});
 }
 
 std::expected<ServiceRange, Error> named_services(const config::Config& config,
@@ -147,7 +149,8 @@ std::expected<size_t, Error> find_backend(const config::Service& service, std::s
   if (found) return *found;
   return std::unexpected(
       Error{fmt::format("service {} has no backend {}; `headgate show backends {}` lists them",
-                        name_of(service), config::in_quotes(text), name_of(service))});
+                        name_of(service), config::in_quotes(text), name_of(service)),
+            Reason::no_such_backend});
 }
 
 std::expected<EndpointFilter, Error> parse_endpoint_filter(std::string_view text) {

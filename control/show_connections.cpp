@@ -3,7 +3,6 @@
 // grace period waits for a long dump; the helper pool turns the copies into text.
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -13,9 +12,9 @@
 #include "config/names.h"
 #include "control/offload.h"
 #include "control/selector.h"
+#include "control/service_notes.h"
 #include "control/show.h"
 #include "control/show_rows.h"
-#include "control/snapshot_walk.h"
 #include "dataplane/conn_state.h"
 
 namespace headgate::control {
@@ -55,12 +54,7 @@ struct Filter {
   std::optional<uint32_t> service_id;
   std::optional<EndpointFilter> backend;
   std::optional<EndpointFilter> client;
-  std::unordered_map<uint32_t, uint32_t> marks;  // those that services have, by service id
 
-  [[nodiscard]] uint32_t mark_of(uint32_t service) const {
-    const auto found = marks.find(service);
-    return found == marks.end() ? 0 : found->second;
-  }
   [[nodiscard]] bool lets_through(uint32_t its_service, const ConnCopy& copy) const {
     return (!service_id || *service_id == its_service) &&
            (!backend || backend->matches(copy.backend.address, copy.backend.port)) &&
@@ -76,7 +70,24 @@ void copy_sides(const Entry& entry, ConnCopy& copy) {
   copy.local = {entry.local_ip, entry.local_port.host()};
 }
 
-ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& common) {
+std::optional<uint32_t> expires_in(const State& state, const dataplane::ConnCommon& common,
+                                   uint32_t timeout_ticks) {
+  const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) + timeout_ticks;
+  const auto left = static_cast<int32_t>(end - state.surroundings.now());
+  return left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
+}
+
+// A template holds its backend's id alone, which changes when the client is scheduled anew.
+Side backend_of_template(const State& state, const dataplane::SnapshotRoot& root,
+                         const dataplane::ConnCommon& common, uint16_t service_port) {
+  const uint32_t id = common.backend_id.load(std::memory_order_relaxed);
+  const dataplane::BackendRow* row = dataplane::find_backend(state.region, root, id);
+  if (row == nullptr) return {};
+  return {row->address, row->port.host() == 0 ? service_port : row->port.host()};
+}
+
+ConnCopy copy_of(const State& state, const ServiceNotes& services, ConnRef ref,
+                 const dataplane::ConnCommon& common) {
   ConnCopy copy;
   copy.protocol = common.protocol;
   copy.persistence = common.kind == dataplane::EntryKind::persistence;
@@ -91,14 +102,17 @@ ConnCopy copy_of(const State& state, ConnRef ref, const dataplane::ConnCommon& c
     copy_sides(state.connections.v4(ref), copy);
   }
   const dataplane::SnapshotRoot* root = state.store.current();
-  // A template's time-out is its service's, which is not worth a search for each.
-  if (root != nullptr && !copy.persistence) {
-    const uint32_t timeout = copy.one_packet
-                                 ? dataplane::one_packet_reply_ticks
-                                 : root->settings.timeout_ticks[static_cast<size_t>(copy.state)];
-    const dataplane::Tick end = common.last_seen.load(std::memory_order_relaxed) + timeout;
-    const auto left = static_cast<int32_t>(end - state.surroundings.now());
-    copy.expires_s = left <= 0 ? 0 : static_cast<uint32_t>(left) / dataplane::ticks_per_second;
+  if (root == nullptr) return copy;
+  if (!copy.persistence) {
+    const auto state_index = static_cast<size_t>(copy.state);
+    copy.expires_s = expires_in(state, common,
+                                copy.one_packet ? dataplane::one_packet_reply_ticks
+                                                : root->settings.timeout_ticks[state_index]);
+    return copy;
+  }
+  copy.backend = backend_of_template(state, *root, common, copy.vip.port);
+  if (const auto ticks = services.persistence_ticks(common.service_id)) {
+    copy.expires_s = expires_in(state, common, *ticks);
   }
   return copy;
 }
@@ -134,6 +148,8 @@ json::object row_of(const ConnCopy& copy) {
   row["state"] = state_of(copy);
   row["expires_s"] = copy.expires_s ? json::value(*copy.expires_s) : json::value(nullptr);
   row["worker"] = copy.owner;
+  row["firewall_mark"] =
+      copy.firewall_mark == 0 ? json::value(nullptr) : json::value(copy.firewall_mark);
   return row;
 }
 
@@ -146,15 +162,16 @@ std::string serialize_rows(const std::vector<ConnCopy>& copies) {
 }
 
 // One step through the table: the copies that pass, at most `limit`; `cursor` is moved on.
-std::vector<ConnCopy> step(const State& state, const Filter& filter, uint64_t& cursor,
-                           uint64_t limit) {
+std::vector<ConnCopy> step(const State& state, ServiceNotes& services, const Filter& filter,
+                           uint64_t& cursor, uint64_t limit) {
   std::vector<ConnCopy> copies;
   state.grace.online(state.actor);
+  services.refresh(state);
   cursor = state.connections.for_each(cursor, entries_per_step,
                                       [&](ConnRef ref, const dataplane::ConnCommon& common) {
                                         if (copies.size() == limit) return;
-                                        ConnCopy copy = copy_of(state, ref, common);
-                                        copy.firewall_mark = filter.mark_of(common.service_id);
+                                        ConnCopy copy = copy_of(state, services, ref, common);
+                                        copy.firewall_mark = services.mark_of(common.service_id);
                                         if (filter.lets_through(common.service_id, copy))
                                           copies.push_back(copy);
                                       });
@@ -168,11 +185,6 @@ std::expected<Filter, Error> make_filter(const State& state,
                                          const std::optional<std::string>& client) {
   Filter filter;
   const config::Service* its_service = nullptr;
-  if (const dataplane::SnapshotRoot* root = state.store.current()) {
-    for_each_service(state.region, *root, [&](const dataplane::ServiceBlock& block) {
-      if (block.firewall_mark != 0) filter.marks.emplace(block.id, block.firewall_mark);
-    });
-  }
   if (service) {
     const auto index = find_service(*state.config, *service);
     if (!index) return std::unexpected(index.error());
@@ -212,8 +224,9 @@ asio::awaitable<Status> show_connections(Call& call) {
   if (!filter) co_return refused(filter.error().text);
   uint64_t shown = 0;
   uint64_t cursor = 0;
+  ServiceNotes services;
   while (cursor != dataplane::ConnTable::scan_end && shown < limit) {
-    std::vector<ConnCopy> copies = step(call.state, *filter, cursor, limit - shown);
+    std::vector<ConnCopy> copies = step(call.state, services, *filter, cursor, limit - shown);
     if (copies.empty()) {
       co_await yield_to_loop();
       continue;

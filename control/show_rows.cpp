@@ -128,6 +128,16 @@ json::object service_row(const State& state, const config::Service& service) {
   row["scheduler"] = config::name_of(service.scheduler);
   row["persistence_s"] =
       service.persistence ? json::value(service.persistence->timeout_s) : json::value(nullptr);
+  row["persistence_netmask"] = service.persistence && service.persistence->netmask
+                                   ? json::value(*service.persistence->netmask)
+                                   : json::value(nullptr);
+  row["fallback"] = service.fallback;
+  row["hash_port"] = service.hash_port;
+  row["list_fallback"] = service.list_fallback;
+  row["one_packet"] = service.one_packet;
+  json::array& local_addresses = row["local_addresses"].emplace_array();
+  for (const net::IpAddress& address : service.local_addresses)
+    local_addresses.emplace_back(net::to_string(address));
   add_pool(row, state, service);
   row["backends"] = service.backends.size();
   const ServiceBlock* block = find_block(state, config::key_of(service));
