@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/keepalived/keepalived.h"
 #include "config/model.h"
 #include "control/audit_log.h"
 #include "control/block_arena.h"
@@ -97,6 +98,7 @@ class State {
   std::shared_ptr<const config::Config> config = std::make_shared<config::Config>();
   std::vector<std::string> config_warnings;
   std::string config_path;
+  config::keepalived::Options foreign;  // how to read a keepalived.conf
   // Puts into a configuration from a file what the daemon's command line said.
   std::function<void(config::Config&)> override_config = [](config::Config&) {};
   AuditLog audit;
