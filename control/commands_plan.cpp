@@ -71,12 +71,12 @@ double share(uint64_t part, uint64_t all) {
 // One plan on its way: each step leaves to the next what it found.
 class PlanWork {
  public:
-  PlanWork(std::string path, std::function<void(config::Config&)> override_config)
-      : path_(std::move(path)), override_(std::move(override_config)) {}
+  PlanWork(std::string path, const State& state)
+      : path_(std::move(path)), foreign_(state.foreign), override_(state.override_config) {}
 
   // What the daemon would say of the file.
   [[nodiscard]] std::expected<void, Error> read() {
-    auto reading = read_config_file(path_);
+    auto reading = read_config_file(path_, foreign_);
     if (!reading) return std::unexpected(reading.error());
     for (const config::Error& warning : reading->warnings)
       warnings_.push_back(to_string(warning));
@@ -222,6 +222,7 @@ class PlanWork {
   }
 
   std::string path_;
+  config::keepalived::Options foreign_;
   std::function<void(config::Config&)> override_;
   std::vector<std::string> warnings_;
   config::Config wanted_;
@@ -243,8 +244,7 @@ asio::awaitable<Status> plan(Call& call) {
   const auto file = call.arguments.text_if("file");
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
   if (auto mistake = mistake_of_file(call.peer, file)) co_return std::move(*mistake);
-  const auto work =
-      std::make_shared<PlanWork>(file.value_or(call.state.config_path), call.state.override_config);
+  const auto work = std::make_shared<PlanWork>(file.value_or(call.state.config_path), call.state);
   auto read = [work] { return work->read(); };
   const auto usable = co_await offload(call.pool, std::move(read));
   if (!usable) co_return refused(usable.error().text);

@@ -79,7 +79,7 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
   }
   const Turn turn = co_await take_turn(state);
   const std::string path = file.value_or(state.config_path);
-  auto work = [path] { return read_config_file(path); };
+  auto work = [path, foreign = state.foreign] { return read_config_file(path, foreign); };
   auto reading = co_await offload(pool, std::move(work));
   if (!reading) {
     co_return std::unexpected(Error{fmt::format("nothing was changed:\n{}", reading.error().text)});

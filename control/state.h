@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/keepalived/keepalived.h"
 #include "config/model.h"
 #include "control/audit_log.h"
 #include "control/block_arena.h"
@@ -101,7 +102,8 @@ class State {
   std::string config_path;
   // What the file said when it was last made to run; commands may have changed something since.
   std::shared_ptr<const config::Config> file_config = config;
-  bool reloads = false;  // one is under way
+  bool reloads = false;                 // one is under way
+  config::keepalived::Options foreign;  // how to read a keepalived.conf
   // Puts into a configuration from a file what the daemon's command line said.
   std::function<void(config::Config&)> override_config = [](config::Config&) {};
   AuditLog audit;

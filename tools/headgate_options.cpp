@@ -54,6 +54,21 @@ class Builder {
     return *this;
   }
 
+  // May be given several times.
+  Builder& texts(const std::string& flags, const std::string& key, const std::string& description) {
+    app_->add_option_function<std::vector<std::string>>(
+            flags,
+            [r = request_, key](const std::vector<std::string>& values) {
+              json::array& list = r->arguments[key].emplace_array();
+              for (const std::string& value : values)
+                list.emplace_back(value);
+            },
+            description)
+        ->type_name("TEXT")
+        ->allow_extra_args(false);
+    return *this;
+  }
+
   Builder& number(const std::string& flags, const std::string& key,
                   const std::string& description) {
     // CLI11 takes -1 for an unsigned number: it is read as text here.
@@ -322,6 +337,10 @@ void add_rest(Builder& root) {
       .times("times", "names as `headgate timeouts` shows them");
   root.word("zero", "start the counters of services and backends at zero again")
       .text("service", "service", "only those of this service");
+  root.word("convert", "print a keepalived.conf as YAML, with remarks; asks no daemon")
+      .text("conf", "conf", "the file", true)
+      .texts("--port", "ports", "a port: NAME=PCI, NAME=vdev:ARGUMENTS or NAME=interface:INTERFACE")
+      .text("--config-id", "config_id", "which @ID lines count; headgate when not given");
   root.word("version", "versions of this program and of the daemon");
 }
 
