@@ -299,10 +299,57 @@ std::expected<Reading, std::vector<Error>> read_tree(const YamlTree& tree, std::
   return reading;
 }
 
+std::unexpected<std::vector<Error>> one_error(std::string_view file, std::string message) {
+  return std::unexpected(
+      std::vector<Error>{{.file = std::string(file), .path = {}, .message = std::move(message)}});
+}
+
+// All of a file, up to a byte more than is allowed.
+std::expected<std::string, std::vector<Error>> read_bytes(const std::string& path) {
+  struct stat info{};
+  if (stat(path.c_str(), &info) != 0) {
+    return one_error(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  }
+  if (S_ISDIR(info.st_mode)) return one_error(path, "is a directory, not a file");
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) {
+    return one_error(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+  }
+  // In pieces, since a pipe does not say how long it is; one byte too many is refused later.
+  std::string text;
+  std::vector<char> piece(64UL << 10);
+  while (text.size() <= max_file_bytes && file) {
+    file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    text.append(piece.data(), static_cast<size_t>(file.gcount()));
+  }
+  if (file.bad()) return one_error(path, "cannot be read to its end");
+  return text;
+}
+
+// The values of a file that is only a part: rules between sections are for the whole.
+std::expected<Config, std::vector<Error>> read_part(const std::string& path) {
+  const auto text = read_bytes(path);
+  if (!text) return std::unexpected(text.error());
+  const YamlTree tree = parse_yaml(*text, path);
+  Config config;
+  Reader reader(tree, path);
+  if (tree.root().kind != Kind::null) reader.section(tree.root(), config);
+  std::vector<Error> errors = tree.errors;
+  append(errors, reader.take_errors());
+  if (!errors.empty()) return std::unexpected(std::move(errors));
+  return config;
+}
+
 std::expected<Reading, std::vector<Error>> read_foreign(std::string_view text,
                                                         const std::string& name,
                                                         const keepalived::Options& options) {
-  auto conversion = keepalived::convert(text, name, options);
+  Config settings;
+  if (options.settings) {
+    auto part = read_part(*options.settings);
+    if (!part) return std::unexpected(std::move(part.error()));
+    settings = std::move(*part);
+  }
+  auto conversion = keepalived::convert(text, name, options, settings);
   if (!conversion) return std::unexpected(std::move(conversion.error()));
   Reading reading{.config = std::move(conversion->config),
                   .warnings = {},
@@ -310,11 +357,6 @@ std::expected<Reading, std::vector<Error>> read_foreign(std::string_view text,
   for (const keepalived::Note& note : reading.notes)
     reading.warnings.push_back(keepalived::as_warning(note));
   return reading;
-}
-
-std::unexpected<std::vector<Error>> one_error(std::string_view file, std::string message) {
-  return std::unexpected(
-      std::vector<Error>{{.file = std::string(file), .path = {}, .message = std::move(message)}});
 }
 
 }  // namespace
@@ -330,27 +372,12 @@ std::expected<Reading, std::vector<Error>> read_text(std::string_view text, std:
 std::expected<Reading, std::vector<Error>> read_file(const std::string& path,
                                                      const keepalived::Options& foreign) {
   try {
-    struct stat info{};
-    if (stat(path.c_str(), &info) != 0) {
-      return one_error(path, fmt::format("cannot be read: {}", std::strerror(errno)));
+    const auto text = read_bytes(path);
+    if (!text) return std::unexpected(text.error());
+    if (text->size() <= max_file_bytes && keepalived::is_keepalived(*text, path)) {
+      return read_foreign(*text, path, foreign);
     }
-    if (S_ISDIR(info.st_mode)) return one_error(path, "is a directory, not a file");
-    std::ifstream file(path, std::ios::binary);
-    if (!file.is_open()) {
-      return one_error(path, fmt::format("cannot be read: {}", std::strerror(errno)));
-    }
-    // In pieces, since a pipe does not say how long it is; one byte too many is refused below.
-    std::string text;
-    std::vector<char> piece(64UL << 10);
-    while (text.size() <= max_file_bytes && file) {
-      file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-      text.append(piece.data(), static_cast<size_t>(file.gcount()));
-    }
-    if (file.bad()) return one_error(path, "cannot be read to its end");
-    if (text.size() <= max_file_bytes && keepalived::is_keepalived(text, path)) {
-      return read_foreign(text, path, foreign);
-    }
-    return read_text(text, path);
+    return read_text(*text, path);
   } catch (const std::exception& error) {
     return one_error(path, fmt::format("cannot be read: {}", error.what()));
   }

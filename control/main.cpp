@@ -103,6 +103,9 @@ int main(int argc, char** argv) {
   app.add_option("-i,--config-id", arguments.daemon.foreign.config_id,
                  "which @ID lines of a keepalived.conf count")
       ->default_str(std::string(config::keepalived::default_config_id));
+  app.add_option("--settings", arguments.daemon.foreign.settings,
+                 "a YAML file with what a keepalived.conf has no words for: daemon, workers, "
+                 "memory, ports, ...");
   app.add_option("--run-dir", arguments.daemon.run_dir, "run directory, instead of the file's");
   app.add_option("--socket", arguments.daemon.socket, "unix socket, instead of the file's");
   app.add_flag("-v,--verbose", arguments.daemon.verbose,

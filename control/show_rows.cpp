@@ -163,6 +163,7 @@ json::object backend_row(const State& state, const config::Service& service,
   row["upper_threshold"] = backend.upper_threshold;
   row["lower_threshold"] = backend.lower_threshold;
   row["ends_in_s"] = known == nullptr ? json::value(nullptr) : ends_in(state, *known);
+  row["local"] = known != nullptr && known->next_hop == next_hop_local;
   add_backend_traffic(row, state, id, totals);
   return row;
 }
@@ -188,6 +189,7 @@ json::object removed_backend_row(const State& state, std::string_view service,
   row["upper_threshold"] = 0;
   row["lower_threshold"] = 0;
   row["ends_in_s"] = ends_in(state, known);
+  row["local"] = known.next_hop == next_hop_local;
   add_backend_traffic(row, state, known.id,
                       state.counters.backend(dataplane::backend_index(known.id)));
   return row;

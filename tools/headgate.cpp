@@ -15,6 +15,7 @@ namespace {
 int convert(const boost::json::object& arguments) {
   headgate::config::keepalived::Options options;
   if (const auto* id = arguments.if_contains("config_id")) options.config_id = id->as_string();
+  if (const auto* file = arguments.if_contains("settings")) options.settings = file->as_string();
   if (const auto* ports = arguments.if_contains("ports")) {
     for (const boost::json::value& port : ports->as_array())
       options.ports.emplace_back(port.as_string());

@@ -340,7 +340,8 @@ void add_rest(Builder& root) {
   root.word("convert", "print a keepalived.conf as YAML, with remarks; asks no daemon")
       .text("conf", "conf", "the file", true)
       .texts("--port", "ports", "a port: NAME=PCI, NAME=vdev:ARGUMENTS or NAME=interface:INTERFACE")
-      .text("--config-id", "config_id", "which @ID lines count; headgate when not given");
+      .text("--config-id", "config_id", "which @ID lines count; headgate when not given")
+      .text("--settings", "settings", "a YAML file to which it adds, as for headgated");
   root.word("version", "versions of this program and of the daemon");
 }
 

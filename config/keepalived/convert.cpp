@@ -181,11 +181,13 @@ bool is_keepalived(std::string_view text, std::string_view name) {
 
 std::expected<Conversion, std::vector<Error>> convert(std::string_view text,
                                                       const std::string& name,
-                                                      const Options& options) {
+                                                      const Options& options,
+                                                      const Config& settings) {
   Source source = read_source(text.starts_with("\xef\xbb\xbf") ? text.substr(3) : text, name,
                               {.config_id = options.config_id, .includes = options.includes});
   const std::vector<Statement> tree = parse_tree(source);
   Draft draft(source, options);
+  draft.config = settings;
   for (const SourceNote& note : source.notes) {
     draft.notes.push_back({.file = source.files[note.place.file],
                            .line = note.place.line,

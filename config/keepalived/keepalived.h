@@ -25,6 +25,9 @@ struct Options {
   // give.
   std::vector<std::string> ports;
   bool includes = true;  // false: `include` is an error
+  // A YAML file with what a keepalived.conf has no words for: daemon, workers, memory, ports,
+  // connections and so on.
+  std::optional<std::string> settings{};
 };
 
 struct Note {
@@ -46,10 +49,12 @@ struct Conversion {
 [[nodiscard]] bool is_keepalived(std::string_view text, std::string_view name);
 
 // On failure: all errors and notes, with at least one error. `name` stands for the file in
-// messages, and files to include are looked for beside it. Does not throw but for want of memory.
+// messages, and files to include are looked for beside it. `settings`: what options.settings says,
+// to which the text adds. Does not throw but for want of memory.
 [[nodiscard]] std::expected<Conversion, std::vector<Error>> convert(std::string_view text,
                                                                     const std::string& name,
-                                                                    const Options& options);
+                                                                    const Options& options,
+                                                                    const Config& settings = {});
 
 // `FILE:LINE: keyword: text`.
 [[nodiscard]] std::string to_string(const Note& note);

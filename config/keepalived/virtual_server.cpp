@@ -275,21 +275,32 @@ void settle_mail(ServiceSection& s) {
   s.service.notify.mail = (backends || quorum) && s.draft.config.vrrp.mail.has_value();
 }
 
-// This box itself, as the text of a page that a local web server has: not to be had.
-void settle_sorry(ServiceSection& s) {
-  if (!s.service.sorry_server) return;
-  const net::IpAddress& ip = s.service.sorry_server->address;
-  const bool loopback = ip.is_v4() ? ip.bytes[0] == 127 : net::to_string(ip) == "::1";
-  if (loopback) {
-    s.draft.note_at(
-        s.path + ".sorry_server",
-        fmt::format(
-            "{} is this box itself, and no service of its own can take the place of backends: "
-            "left out; write the address of another server",
-            net::to_string(ip)));
-    s.service.sorry_server.reset();
-  } else if (ip.family == net::Family::none) {
-    s.service.sorry_server.reset();
+// IPVS hands packets for an address of the box itself to its own stack, whatever the method; what
+// the stack takes here are packets to the VIP as they came.
+void settle_local(ServiceSection& s, const std::string& path, const net::IpAddress& address,
+                  uint16_t port, std::optional<Mode>& mode) {
+  if (!net::is_loopback(address)) return;
+  if (mode.value_or(s.service.mode) != Mode::dr) mode = Mode::dr;
+  std::string text = fmt::format(
+      "{} is this box itself: it gets the packets as they came, so the program there has to listen "
+      "at the virtual address, or at all of them",
+      net::to_string(address));
+  if (port != 0 && port != s.service.port) {
+    text += fmt::format(", and at the service's port: {} has no effect", port);
+  }
+  s.draft.note_at(path, std::move(text));
+}
+
+void settle_locals(ServiceSection& s) {
+  if (s.service.sorry_server) {
+    SorryServer& sorry = *s.service.sorry_server;
+    if (sorry.address.family == net::Family::none) return s.service.sorry_server.reset();
+    settle_local(s, s.path + ".sorry_server", sorry.address, sorry.port, sorry.mode);
+  }
+  for (size_t i = 0; i < s.service.backends.size(); ++i) {
+    Backend& backend = s.service.backends[i];
+    settle_local(s, fmt::format("{}.backends[{}]", s.path, i), backend.address, backend.port,
+                 backend.mode);
   }
 }
 
@@ -328,7 +339,7 @@ void pin_ports(Service& service) {
 void settle(ServiceSection& s, const Statement& block) {
   Service& service = s.service;
   settle_mail(s);
-  settle_sorry(s);
+  settle_locals(s);
   service.notify.at_start = s.draft.globals.init_notifies;
   if (s.state.checks.alpha) s.draft.place(s.path + ".checks", block);
   if (service.persistence && service.one_packet) {

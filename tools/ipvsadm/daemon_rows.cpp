@@ -156,7 +156,7 @@ void ListingBuilder::add_backend(const json::object& row) {
   ListedService& service = services_[found->second];
   ListedServer server;
   server.endpoint = *endpoint;
-  server.forward = forward_of(text_in(row, "mode"));
+  server.forward = flag_in(row, "local") ? Forward::local : forward_of(text_in(row, "mode"));
   server.weight = static_cast<int64_t>(saved || !row.contains("effective_weight")
                                            ? count_in(row, "weight")
                                            : count_in(row, "effective_weight"));

@@ -264,12 +264,17 @@ TEST(KeepalivedServers, WhatCannotBeForwardedIsAnError) {
             "k.conf:2: lb_kind: \"WAT\" is none of NAT, DR, TUN and FNAT\n");
 }
 
-TEST(KeepalivedServers, ASorryServerOnThisBoxIsLeftOutWithANote) {
-  EXPECT_FALSE(service_of("sorry_server 127.0.0.1 80").sorry_server);
+TEST(KeepalivedServers, ASorryServerOnThisBoxGetsThePacketsAsTheyCame) {
+  const std::string note =
+      "127.0.0.1 is this box itself: it gets the packets as they came, so the program there has to "
+      "listen at the virtual address, or at all of them";
+  EXPECT_EQ(service_of("lb_kind DR\nsorry_server 127.0.0.1 80").sorry_server->mode, std::nullopt);
+  EXPECT_EQ(service_notes("lb_kind DR\nsorry_server 127.0.0.1 80"),
+            "k.conf:4: sorry_server: " + note + "\n");
+  EXPECT_EQ(service_of("lb_kind NAT\nsorry_server 127.0.0.1 80").sorry_server->mode, Mode::dr);
   EXPECT_EQ(
-      service_notes("sorry_server 127.0.0.1 80"),
-      "k.conf:3: sorry_server: 127.0.0.1 is this box itself, and no service of its own can take "
-      "the place of backends: left out; write the address of another server\n");
+      service_notes("lb_kind NAT\nsorry_server 127.0.0.1 8080"),
+      "k.conf:4: sorry_server: " + note + ", and at the service's port: 8080 has no effect\n");
   const Service service = service_of("lb_kind DR\nsorry_server 10.0.0.9");
   EXPECT_EQ(service.sorry_server->port, 80);
 }

@@ -66,8 +66,8 @@ TEST(KeepalivedText, WhatIsOtherwiseIsSaid) {
             std::string("15 ") + shell_note + "46 " + removed_note + "46 " + order_note);
   EXPECT_EQ(notes_of("lvs_tcp.conf"),
             std::string("15 ") + shell_note + "46 " + removed_note + "46 " + order_note +
-                "53 sorry_server: 127.0.0.1 is this box itself, and no service of its own can take "
-                "the place of backends: left out; write the address of another server\n");
+                "53 sorry_server: 127.0.0.1 is this box itself: it gets the packets as they came, "
+                "so the program there has to listen at the virtual address, or at all of them\n");
   EXPECT_EQ(notes_of("dr_master.conf"),
             std::string("25 ") + removed_note + "25 " + order_note +
                 "29 nat_mask: has had no effect in LVS since long: ignored\n");
