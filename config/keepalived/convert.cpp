@@ -145,7 +145,7 @@ void sort_notes(std::vector<Note>& notes) {
   const auto key = [](const Note& note) {
     return std::tie(note.file, note.line, note.keyword, note.text, note.path);
   };
-  std::ranges::stable_sort(notes, {}, key);
+  std::ranges::sort(notes, {}, key);
   const auto same = [](const Note& a, const Note& b) {
     return std::tie(a.file, a.line, a.keyword, a.text) ==
            std::tie(b.file, b.line, b.keyword, b.text);
@@ -208,8 +208,9 @@ std::expected<Conversion, std::vector<Error>> convert(std::string_view text,
   }
   for (const Note& note : draft.notes)
     draft.errors.push_back(as_warning(note));
-  std::ranges::stable_sort(draft.errors, {},
-                           [](const Error& e) { return std::tie(e.file, e.line); });
+  std::ranges::sort(draft.errors, {}, [](const Error& e) {
+    return std::tie(e.file, e.line, e.severity, e.path, e.message);
+  });
   return std::unexpected(std::move(draft.errors));
 }
 

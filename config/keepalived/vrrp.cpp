@@ -294,6 +294,8 @@ void read_vrrp_sync_group(Draft& draft, const TrackedNames& names, const Stateme
     for (VrrpTrack& track : instance->interfaces)
       track.weight = 0;
     add_tracks(instance->interfaces, section.tracks.interfaces);
+    std::erase_if(instance->interfaces,
+                  [&](const VrrpTrack& track) { return track.name == instance->interface; });
     add_tracks(instance->scripts, section.tracks.scripts);
     add_tracks(instance->files, section.tracks.files);
     add_tracks(instance->processes, section.tracks.processes);

@@ -382,6 +382,18 @@ void settle_version(InstanceSection& s, const Statement& block) {
   }
 }
 
+// What follows a lower master's advert is as the whole file says, and not as the instance's own
+// garp_master_* do.
+void settle_gratuitous(InstanceSection& s) {
+  VrrpGratuitous& own = s.instance.gratuitous;
+  const VrrpGratuitous& all = s.draft.globals.gratuitous;
+  const auto settle = [](std::optional<uint32_t>& lower, uint32_t whole, uint32_t here) {
+    if (!lower && whole != here) lower = whole;
+  };
+  settle(own.lower_priority_delay_s, all.delay_s, own.delay_s);
+  settle(own.lower_priority_repeat, all.repeat, own.repeat);
+}
+
 void settle_priority(InstanceSection& s, const Statement& block) {
   VrrpInstance& instance = s.instance;
   if (!s.has_priority && s.state_master) {
@@ -458,6 +470,7 @@ void read_vrrp_instance(Draft& draft, const TrackedNames& names, const Statement
   // Its own is tracked anyway.
   std::erase_if(instance.interfaces,
                 [&](const VrrpTrack& track) { return track.name == instance.interface; });
+  settle_gratuitous(section);
   settle_version(section, block);
   settle_priority(section, block);
 }

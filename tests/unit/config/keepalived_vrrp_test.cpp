@@ -215,6 +215,17 @@ TEST(KeepalivedVrrp, MinGarpIsOneWithoutARepetition) {
   EXPECT_EQ(instance.gratuitous.delay_s, 0U);
 }
 
+TEST(KeepalivedVrrp, AfterALowerMasterTheWholeFilesNumbersHold) {
+  const VrrpGratuitous own = with_address("garp_master_delay 1").gratuitous;
+  EXPECT_EQ(own.delay_s, 1U);
+  EXPECT_EQ(own.lower_priority_delay_s, 5U);
+  EXPECT_FALSE(own.lower_priority_repeat);
+  const VrrpGratuitous both =
+      with_address("garp_master_repeat 2", "global_defs {\nvrrp_garp_lower_prio_repeat 7\n}")
+          .gratuitous;
+  EXPECT_EQ(both.lower_priority_repeat, 7U);
+}
+
 TEST(KeepalivedVrrp, MailGoesOutWhereAskedFor) {
   const std::string mail =
       "global_defs {\nnotification_email {\na@example.com b@example.com\n}\nsmtp_server fd00::1 "
