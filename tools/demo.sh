@@ -2,8 +2,9 @@
 # headgate at work: real HTTP requests from a client through a VIP to two nginx servers, each mode
 # in a network of its own made of namespaces, and what the packets looked like on the way.
 #
-#   tools/demo.sh [dr|nat|fullnat|ipip|health|vrrp|all]  default: all, one after the other; health
-#                                               kills servers under traffic, vrrp one of two boxes
+#   tools/demo.sh [dr|nat|fullnat|ipip|health|vrrp|lvs|all]  default: all, one after the other;
+#                                               health kills servers under traffic, vrrp one of two
+#                                               boxes, lvs runs the files of an LVS site
 #   tools/demo.sh MODE --keep                   leaves that mode running and says what to try
 #   tools/demo.sh stop ID                       takes a kept one down
 #
@@ -14,11 +15,13 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/demo_vrrp.sh"
 # shellcheck source=tools/demo_health.sh
 source "$(dirname "${BASH_SOURCE[0]}")/demo_health.sh"
+# shellcheck source=tools/demo_lvs.sh
+source "$(dirname "${BASH_SOURCE[0]}")/demo_lvs.sh"
 
 readonly requests=50 # of each family
-readonly all_modes=(dr nat fullnat ipip health vrrp)
+readonly all_modes=(dr nat fullnat ipip health vrrp lvs)
 build_dir=${HEADGATE_BUILD:-$repository/build}
-programs=(control/headgated tools/headgate tools/ipip_decap)
+programs=(control/headgated tools/headgate tools/headgate-ipvsadm tools/ipip_decap)
 keep=0
 driver='' # of the ports: af_xdp or af_packet
 failed=0
@@ -302,7 +305,7 @@ main() {
     case $1 in
       -h | --help) usage && exit 0 ;;
       --keep) keep=1 ;;
-      dr | nat | fullnat | ipip | health | vrrp) modes+=("$1") ;;
+      dr | nat | fullnat | ipip | health | vrrp | lvs) modes+=("$1") ;;
       all) modes+=("${all_modes[@]}") ;;
       stop) stop_kept "${2:-}" && exit 0 ;;
       *) fail "unknown argument '$1' (--help tells)" ;;
@@ -314,7 +317,7 @@ main() {
   prepare
   for mode in "${modes[@]}"; do
     case $mode in
-      vrrp | health) "run_$mode" ;;
+      vrrp | health | lvs) "run_$mode" ;;
       *) run_mode "$mode" ;;
     esac
     if ((keep == 0)); then testbed_destroy "$testbed_id"; fi
@@ -328,7 +331,7 @@ main() {
   fi
   if ((keep)); then
     case ${modes[0]} in
-      vrrp | health) "say_what_to_try_${modes[0]}" ;;
+      vrrp | health | lvs) "say_what_to_try_${modes[0]}" ;;
       *) say_what_to_try ;;
     esac
     testbed_keep

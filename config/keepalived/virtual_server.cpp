@@ -278,29 +278,24 @@ void settle_mail(ServiceSection& s) {
 // IPVS hands packets for an address of the box itself to its own stack, whatever the method; what
 // the stack takes here are packets to the VIP as they came.
 void settle_local(ServiceSection& s, const std::string& path, const net::IpAddress& address,
-                  uint16_t port, std::optional<Mode>& mode) {
+                  std::optional<Mode>& mode) {
   if (!net::is_loopback(address)) return;
   if (mode.value_or(s.service.mode) != Mode::dr) mode = Mode::dr;
-  std::string text = fmt::format(
-      "{} is this box itself: it gets the packets as they came, so the program there has to listen "
-      "at the virtual address, or at all of them",
-      net::to_string(address));
-  if (port != 0 && port != s.service.port) {
-    text += fmt::format(", and at the service's port: {} has no effect", port);
-  }
-  s.draft.note_at(path, std::move(text));
+  s.draft.note_at(path, fmt::format("{} is this box itself: it gets the packets as they came, so "
+                                    "the program there has to listen at the virtual address, or at "
+                                    "all of them",
+                                    net::to_string(address)));
 }
 
 void settle_locals(ServiceSection& s) {
   if (s.service.sorry_server) {
     SorryServer& sorry = *s.service.sorry_server;
     if (sorry.address.family == net::Family::none) return s.service.sorry_server.reset();
-    settle_local(s, s.path + ".sorry_server", sorry.address, sorry.port, sorry.mode);
+    settle_local(s, s.path + ".sorry_server", sorry.address, sorry.mode);
   }
   for (size_t i = 0; i < s.service.backends.size(); ++i) {
     Backend& backend = s.service.backends[i];
-    settle_local(s, fmt::format("{}.backends[{}]", s.path, i), backend.address, backend.port,
-                 backend.mode);
+    settle_local(s, fmt::format("{}.backends[{}]", s.path, i), backend.address, backend.mode);
   }
 }
 
