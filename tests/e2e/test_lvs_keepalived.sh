@@ -257,15 +257,13 @@ both_are_up() { is "$(ipvsadm_on gate1 -Ln | grep -c Route)" 2; }
 
 sorry() {
   one lvs_tcp.conf
-  mkdir "$testbed_dir/sorry" && printf 'sorry from the director\n' >"$testbed_dir/sorry/index.html"
-  lvs_start_on gate1 sorry-web /usr/bin/python3 -m http.server --directory "$testbed_dir/sorry" 80
-  ready_or_fail 'the sorry server' sorry-web listens gate1 tcp 80
+  start_web gate1
   check "$part: both servers answer" settles 5 web_is 'rs1 2 rs2 2' 172.16.100.1 1 "${clients[@]}"
   end_web rs1
   end_web rs2
-  check "$part: without them the director itself" settles 25 web_is 'sorry 4' 172.16.100.1 1 "${clients[@]}"
-  check "$part: as a local server" is "$(ipvsadm_on gate1 -Ln | tail -n +5)" \
-    '  -> 127.0.0.1:80                 Local   1      0          0         '
+  check "$part: without them the director itself" settles 25 web_is 'gate1 4' 172.16.100.1 1 "${clients[@]}"
+  check "$part: as a local server" is "$(ipvsadm_on gate1 -Ln | sed -n '5,$s/ *[0-9]* *[0-9]* *$//p')" \
+    '  -> 127.0.0.1:80                 Local   1'
   start_web rs2
   check "$part: one that is back serves alone" settles 15 web_is 'rs2 4' 172.16.100.1 1 "${clients[@]}"
   check_here "$part: clean end" stop gate1
