@@ -21,11 +21,11 @@ run_packages=(
   libcurl4 libre2-9 libldns3 libssl3 iproute2
 )
 # What the demo adds: real servers, a client, and eyes.
-demo_packages=(nginx curl tcpdump ethtool python3)
+demo_packages=(nginx curl tcpdump ethtool python3 net-tools)
 # What the tests add to that.
 test_packages=(
   libbenchmark-dev python3-scapy python3-yaml wrk iperf3 jq valgrind dpdk-dev lua5.4
-  keepalived psmisc nftables openssl net-tools dnsmasq-base python3-aiosmtpd "${demo_packages[@]}"
+  keepalived psmisc nftables openssl dnsmasq-base python3-aiosmtpd "${demo_packages[@]}"
 )
 # The compiler's run-time library is for the fuzz targets.
 lint_packages=(

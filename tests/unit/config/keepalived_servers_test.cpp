@@ -272,9 +272,8 @@ TEST(KeepalivedServers, ASorryServerOnThisBoxGetsThePacketsAsTheyCame) {
   EXPECT_EQ(service_notes("lb_kind DR\nsorry_server 127.0.0.1 80"),
             "k.conf:4: sorry_server: " + note + "\n");
   EXPECT_EQ(service_of("lb_kind NAT\nsorry_server 127.0.0.1 80").sorry_server->mode, Mode::dr);
-  EXPECT_EQ(
-      service_notes("lb_kind NAT\nsorry_server 127.0.0.1 8080"),
-      "k.conf:4: sorry_server: " + note + ", and at the service's port: 8080 has no effect\n");
+  EXPECT_EQ(service_notes("lb_kind NAT\nsorry_server 127.0.0.1 80"),
+            "k.conf:4: sorry_server: " + note + "\n");
   const Service service = service_of("lb_kind DR\nsorry_server 10.0.0.9");
   EXPECT_EQ(service.sorry_server->port, 80);
 }
