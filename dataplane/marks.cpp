@@ -66,15 +66,15 @@ const ServiceBlock* service_by_mark(RegionView region, const SnapshotRoot& root,
 
 net::IpAddress address_of_mark(uint32_t mark, net::Family family) noexcept {
   const net::be32 word = net::be32::from_host(mark);
-  if (family == net::Family::ipv4) return word;
-  net::Ipv6Address address{};
-  std::memcpy(address.bytes.data() + 12, &word, sizeof(word));
+  net::IpAddress address;
+  address.family = family;
+  std::memcpy(address.bytes.data(), &word, sizeof(word));
   return address;
 }
 
 uint32_t mark_of_address(const net::IpAddress& address) noexcept {
   net::be32 word;
-  std::memcpy(&word, address.bytes.data() + (address.is_v4() ? 0 : 12), sizeof(word));
+  std::memcpy(&word, address.bytes.data(), sizeof(word));
   return word.host();
 }
 

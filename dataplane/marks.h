@@ -34,7 +34,7 @@ struct MarkedFlow {
 [[nodiscard]] const ServiceBlock* service_by_mark(RegionView region, const SnapshotRoot& root,
                                                   const MarkedFlow& flow) noexcept;
 
-// A mark in the place of an address: 7 is 0.0.0.7, or ::7.
+// A mark in the place of an address, in its first four bytes: 7 is 0.0.0.7, or 0:7::.
 [[nodiscard]] net::IpAddress address_of_mark(uint32_t mark, net::Family family) noexcept;
 [[nodiscard]] uint32_t mark_of_address(const net::IpAddress& address) noexcept;
 
