@@ -1,6 +1,8 @@
 #include "control/snapshot_marks.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <set>
 #include <span>
 #include <utility>
@@ -13,27 +15,41 @@ namespace {
 using dataplane::MarkRule;
 using dataplane::MarkSlot;
 
-bool is_single(const MarkRule& rule) {
-  return rule.destination_bits == rule.destination.bits();
+// A rule in the making: with the address by which it may be found.
+struct Flat {
+  MarkRule rule{};
+  net::IpAddress single;  // no family: it is for a network
+};
+
+dataplane::AddressMatch match_of(const net::Prefix& prefix) {
+  const auto words_of = [](const net::IpAddress& address) {
+    std::array<uint64_t, 2> words;
+    std::memcpy(words.data(), address.bytes.data(), sizeof(words));
+    return words;
+  };
+  net::IpAddress ones = prefix.address;
+  ones.bytes.fill(0xff);
+  return {words_of(net::masked(prefix.address, prefix.length)),
+          words_of(net::masked(ones, prefix.length))};
 }
 
 // One for each range of ports, in the order of the file.
-std::vector<MarkRule> flattened(const std::vector<config::MarkRule>& rules) {
-  std::vector<MarkRule> result;
+std::vector<Flat> flattened(const std::vector<config::MarkRule>& rules) {
+  std::vector<Flat> result;
   for (const config::MarkRule& rule : rules) {
-    MarkRule flat{};
-    flat.mark = rule.mark;
-    flat.protocol = rule.protocol ? static_cast<uint8_t>(*rule.protocol) : uint8_t{0};
-    flat.destination = net::masked(rule.destination.address, rule.destination.length);
-    flat.destination_bits = std::min(rule.destination.length, flat.destination.bits());
-    if (rule.source) {
-      flat.source = net::masked(rule.source->address, rule.source->length);
-      flat.source_bits = std::min(rule.source->length, flat.source.bits());
+    Flat flat;
+    flat.rule.mark = rule.mark;
+    flat.rule.protocol = rule.protocol ? static_cast<uint8_t>(*rule.protocol) : uint8_t{0};
+    flat.rule.family = rule.destination.address.family;
+    flat.rule.destination = match_of(rule.destination);
+    if (rule.source) flat.rule.source = match_of(*rule.source);
+    if (rule.destination.length == rule.destination.address.bits()) {
+      flat.single = rule.destination.address;
     }
     const auto add = [&](uint16_t first, uint16_t last) {
-      flat.first_port = first;
-      flat.last_port = last;
-      flat.order = static_cast<uint32_t>(result.size());
+      flat.rule.first_port = first;
+      flat.rule.last_port = last;
+      flat.rule.order = static_cast<uint32_t>(result.size());
       result.push_back(flat);
     };
     if (rule.ports.empty()) add(0, UINT16_MAX);
@@ -44,16 +60,18 @@ std::vector<MarkRule> flattened(const std::vector<config::MarkRule>& rules) {
 }
 
 // Of the rules from `begin` on, those of single addresses, which lie together by address.
-std::vector<MarkSlot> index_of(std::span<const MarkRule> rules, size_t begin) {
+std::vector<MarkSlot> index_of(std::span<const Flat> rules, size_t begin) {
   std::vector<MarkSlot> index = make_slots(rules.size() - begin, MarkSlot{});
   for (size_t i = begin; i < rules.size(); ++i) {
-    const net::IpAddress& address = rules[i].destination;
+    const net::IpAddress& address = rules[i].single;
     MarkSlot& slot =
         find_slot(std::span(index), dataplane::address_hash(address), [&](const MarkSlot& at) {
           return at.address.family == net::Family::none || at.address == address;
         });
-    if (slot.count == 0)
-      slot = {.address = address, .reserved = {}, .first = static_cast<uint32_t>(i), .count = 0};
+    if (slot.count == 0) {
+      slot.address = address;
+      slot.first = static_cast<uint32_t>(i);
+    }
     ++slot.count;
   }
   return index;
@@ -62,13 +80,14 @@ std::vector<MarkSlot> index_of(std::span<const MarkRule> rules, size_t begin) {
 }  // namespace
 
 std::expected<void, Error> put_marks(SnapshotDraft& draft) {
-  std::vector<MarkRule> rules = flattened(draft.firewall_marks());
-  // Networks first; of single addresses each one's together. The order within stays.
-  std::ranges::stable_sort(rules, {}, [](const MarkRule& rule) {
-    return is_single(rule) ? std::pair(true, rule.destination) : std::pair(false, net::IpAddress{});
-  });
-  const auto networks = static_cast<size_t>(std::ranges::find_if(rules, is_single) - rules.begin());
-  const std::vector<MarkSlot> index = index_of(rules, networks);
+  std::vector<Flat> flat = flattened(draft.firewall_marks());
+  // Networks, without an address, first; of single addresses each one's together.
+  std::ranges::sort(flat, {}, [](const Flat& f) { return std::pair(f.single, f.rule.order); });
+  const auto networks = static_cast<size_t>(
+      std::ranges::count(flat, net::Family::none, [](const Flat& f) { return f.single.family; }));
+  const std::vector<MarkSlot> index = index_of(flat, networks);
+  std::vector<MarkRule> rules(flat.size());
+  std::ranges::transform(flat, rules.begin(), &Flat::rule);
   draft.root.mark_networks = static_cast<uint32_t>(networks);
   auto done = draft.blocks.put_array(draft.part(Part::mark_rules), draft.root.mark_rules,
                                      std::span<const MarkRule>(rules));

@@ -35,7 +35,7 @@ void touch(LocalityLine& line, Tick now) noexcept {
   }
 }
 
-// Another worker may be a tick ahead.
+// Since its last use. Another worker may be a tick ahead.
 uint32_t age_of(const LocalityLine& line, Tick now) noexcept {
   const Tick last_use = line.last_use.load(std::memory_order_relaxed);
   return is_past(last_use, now) ? now - last_use : 0;
@@ -101,26 +101,24 @@ void LocalityTable::forget(Locality& known, Tick now) noexcept {
 // Takes a line of the group for a destination that has none. False: others were faster each time.
 bool LocalityTable::take_line(Locality& known, Tick now) noexcept {
   const uint64_t mine = word_of(known.tag, now);
+  const std::span<LocalityLine> lines = group(known.group);
   for (int i = 0; i < tries; ++i) {
-    LocalityLine* oldest = nullptr;
-    uint64_t its_head = 0;
-    uint32_t its_age = 0;
-    for (LocalityLine& line : group(known.group)) {
-      const uint64_t head = line.head.load(std::memory_order_acquire);
-      const uint32_t age = head == 0 ? UINT32_MAX : age_of(line, now);
-      if (oldest != nullptr && age <= its_age) continue;
-      oldest = &line;
-      its_head = head;
-      its_age = age;
+    std::array<uint64_t, locality_ways> heads;
+    std::array<uint32_t, locality_ways> ages;
+    for (uint32_t way = 0; way < locality_ways; ++way) {
+      heads[way] = lines[way].head.load(std::memory_order_acquire);
+      ages[way] = heads[way] == 0 ? UINT32_MAX : age_of(lines[way], now);
     }
-    const bool taken = oldest->head.compare_exchange_strong(its_head, mine);
-    if (taken) oldest->last_use.store(now, std::memory_order_relaxed);
+    const auto oldest = static_cast<size_t>(std::ranges::max_element(ages) - ages.begin());
+    LocalityLine& line = lines[oldest];
+    const bool taken = line.head.compare_exchange_strong(heads[oldest], mine);
+    if (taken) line.last_use.store(now, std::memory_order_relaxed);
     // By ourselves, or by another worker; the first one in the group counts.
     read(known);
     if (known.line == nullptr) continue;
-    if (taken && known.line != oldest) {
+    if (taken && known.line != &line) {
       uint64_t expected = mine;
-      oldest->head.compare_exchange_strong(expected, 0);
+      line.head.compare_exchange_strong(expected, 0);
     }
     return true;
   }

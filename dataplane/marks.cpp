@@ -1,30 +1,47 @@
 #include "dataplane/marks.h"
 
+#include <array>
 #include <cstring>
 #include <span>
 
 namespace headgate::dataplane {
 namespace {
 
-bool lies_in(const net::IpAddress& address, const net::IpAddress& network, uint8_t bits) noexcept {
-  return address.family == network.family && net::masked(address, bits) == network;
+using Words = std::array<uint64_t, 2>;
+
+Words words_of(const net::IpAddress& address) noexcept {
+  Words words;
+  std::memcpy(words.data(), address.bytes.data(), sizeof(words));
+  return words;
 }
 
-bool fits(const MarkRule& rule, const MarkedFlow& flow) noexcept {
-  const uint16_t port = flow.destination_port.host();
-  return port >= rule.first_port && port <= rule.last_port &&
-         (rule.protocol == 0 || rule.protocol == flow.protocol) &&
-         lies_in(flow.destination, rule.destination, rule.destination_bits) &&
-         (rule.source.family == net::Family::none ||
-          lies_in(flow.source, rule.source, rule.source_bits));
+// A packet as the rules compare it: up to a thousand times.
+struct Looked {
+  Words source;
+  Words destination;
+  net::Family family;
+  uint16_t port;
+  uint8_t protocol;
+};
+
+bool agrees(const Words& words, const AddressMatch& match) noexcept {
+  return (((words[0] ^ match.value[0]) & match.mask[0]) |
+          ((words[1] ^ match.value[1]) & match.mask[1])) == 0;
+}
+
+bool fits(const MarkRule& rule, const Looked& packet) noexcept {
+  return agrees(packet.destination, rule.destination) && rule.family == packet.family &&
+         packet.port >= rule.first_port && packet.port <= rule.last_port &&
+         (rule.protocol == 0 || rule.protocol == packet.protocol) &&
+         agrees(packet.source, rule.source);
 }
 
 // The first of `rules`, which are in their order, that fits and comes before `order`; or null.
-const MarkRule* first_fit(std::span<const MarkRule> rules, const MarkedFlow& flow,
+const MarkRule* first_fit(std::span<const MarkRule> rules, const Looked& packet,
                           uint32_t order) noexcept {
   for (const MarkRule& rule : rules) {
     if (rule.order >= order) return nullptr;
-    if (fits(rule, flow)) return &rule;
+    if (fits(rule, packet)) return &rule;
   }
   return nullptr;
 }
@@ -46,13 +63,15 @@ const MarkSlot* find_slot(RegionView region, const SnapshotRoot& root,
 
 uint32_t mark_of(RegionView region, const SnapshotRoot& root, const MarkedFlow& flow) noexcept {
   if (!has_marks(root)) return 0;
+  const Looked packet{words_of(flow.source), words_of(flow.destination), flow.destination.family,
+                      flow.destination_port.host(), flow.protocol};
   const MarkRule* const rules = region.at(root.mark_rules.first);
   const MarkRule* found = nullptr;
   if (const MarkSlot* slot = find_slot(region, root, flow.destination)) {
-    found = first_fit({rules + slot->first, slot->count}, flow, none);
+    found = first_fit({rules + slot->first, slot->count}, packet, none);
   }
   const uint32_t order = found == nullptr ? none : found->order;
-  if (const MarkRule* earlier = first_fit({rules, root.mark_networks}, flow, order)) {
+  if (const MarkRule* earlier = first_fit({rules, root.mark_networks}, packet, order)) {
     found = earlier;
   }
   return found == nullptr ? 0 : found->mark;
@@ -66,15 +85,15 @@ const ServiceBlock* service_by_mark(RegionView region, const SnapshotRoot& root,
 
 net::IpAddress address_of_mark(uint32_t mark, net::Family family) noexcept {
   const net::be32 word = net::be32::from_host(mark);
-  if (family == net::Family::ipv4) return word;
-  net::Ipv6Address address{};
-  std::memcpy(address.bytes.data() + 12, &word, sizeof(word));
+  net::IpAddress address;
+  address.family = family;
+  std::memcpy(address.bytes.data(), &word, sizeof(word));
   return address;
 }
 
 uint32_t mark_of_address(const net::IpAddress& address) noexcept {
   net::be32 word;
-  std::memcpy(&word, address.bytes.data() + (address.is_v4() ? 0 : 12), sizeof(word));
+  std::memcpy(&word, address.bytes.data(), sizeof(word));
   return word.host();
 }
 

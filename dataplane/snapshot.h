@@ -101,6 +101,13 @@ struct ServiceSlot {
 
 // ---- firewall marks ---------------------------------------------------------------------------
 
+// Which addresses are meant: those that agree with `value` in the bits of `mask`. Words as they lie
+// in net::IpAddress::bytes; all zero: every address.
+struct AddressMatch {
+  std::array<uint64_t, 2> value;
+  std::array<uint64_t, 2> mask;
+};
+
 // A rule with one range of destination ports. Of those that fit a packet the one of the lowest
 // order counts.
 struct MarkRule {
@@ -109,13 +116,12 @@ struct MarkRule {
   uint16_t first_port;  // host order, both included
   uint16_t last_port;
   uint8_t protocol;  // 0: TCP and UDP
-  uint8_t destination_bits;
-  uint8_t source_bits;
-  uint8_t reserved[3];
-  net::IpAddress destination;  // masked
-  net::IpAddress source;       // masked; without family: any
+  net::Family family;
+  uint8_t reserved[2];
+  AddressMatch destination;
+  AddressMatch source;
 };
-static_assert(sizeof(MarkRule) == 52);
+static_assert(sizeof(MarkRule) == 80);
 
 // The rules whose destination is this one address.
 struct MarkSlot {  // open addressing from address_hash(); family none: the probe ends here

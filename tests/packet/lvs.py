@@ -3,6 +3,7 @@
 The options that make headgate do as LVS does are set where they exist; LVS is the default of none.
 """
 
+import ipaddress
 import re
 import shlex
 
@@ -48,16 +49,17 @@ def mark_rules(command):
     words = re.sub(r"\{([^{};]*)\}", lambda m: "{" + m.group(1).replace(" ", "") + "}",
                    " ".join(shlex.split(command)[1:]))
     for statement in re.findall(r"add rule ([^;]*)", words):
-        rules = rules_of(statement.split()) + rules
+        rules.insert(0, rule_of(statement.split()))
     return rules
 
 
-def rules_of(words):
-    family, words = words[0], words[3:]  # behind table and chain
-    rule = {}
+def rule_of(words):
+    rule = {"families": {"ip": [4], "ip6": [6], "inet": [4, 6]}[words[0]]}
+    words = words[3:]  # behind table and chain
     while words:
         if words[:1] in (["ip"], ["ip6"]) and words[1] in ("daddr", "saddr"):
             rule["destination" if words[1] == "daddr" else "source"] = words[2]
+            rule["families"] = [4 if words[0] == "ip" else 6]
             words = words[3:]
         elif words[0] in ("tcp", "udp") and words[1] == "dport":
             rule["protocol"], rule["ports"] = words[0], ports_of(words[2])
@@ -70,10 +72,21 @@ def rules_of(words):
             words = words[4:]
         else:
             raise NotSupported("nft " + " ".join(words))
+    return rule
+
+
+def located(rule, places):
+    """The rule as headgate has it: LVS balances what is for the director itself, so these places are the
+    destinations of a rule that names none, and the VIP in a network is answered for."""
+    rest = {name: value for name, value in rule.items() if name not in ("families", "destination")}
+    networks = [ipaddress.ip_network(place) for place in places]
     if "destination" in rule:
-        return [rule]
-    every = {"ip": ["0.0.0.0/0"], "ip6": ["::/0"], "inet": ["0.0.0.0/0", "::/0"]}[family]
-    return [{"destination": network, **rule} for network in every]
+        wanted = ipaddress.ip_network(rule["destination"])
+        vips = [network for network in networks if network.version == wanted.version and
+                network.num_addresses == 1 and network.subnet_of(wanted)]
+        networks = vips + [wanted]
+    return [{"destination": str(network), **rest} for network in networks
+            if network.version in rule["families"]]
 
 
 def prefix_length(mask):
@@ -89,6 +102,7 @@ class Lvs:
         # (protocol, address, port) or ("mark", family, mark): dict
         self.services = {}
         self.mark_rules = []
+        self.places = ["192.0.2.1", "2001:db8:9::1"]  # the VIPs, and networks that are made local
         self.timeouts = None
         self.sysctl = {name.rsplit(".", 1)[1]: int(value) for name, value in (sysctl or {}).items()}
 
@@ -148,7 +162,8 @@ class Lvs:
         """The services and sections of a headgate configuration."""
         sections = {"forwarding": {"routing": True}}
         if self.mark_rules:
-            sections["firewall_marks"] = self.mark_rules
+            sections["firewall_marks"] = [rule for each in self.mark_rules
+                                          for rule in located(each, self.places)]
         connections = {}
         if "sloppy_tcp" in self.sysctl:
             connections["sloppy_tcp"] = bool(self.sysctl["sloppy_tcp"])

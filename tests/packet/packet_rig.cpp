@@ -365,7 +365,9 @@ class Session {
     const auto* row = find_backend(rig_->region(), *rig_->root(), id);
     if (row == nullptr) return "gone";
     const bool is_template = common.kind == dataplane::EntryKind::persistence;
-    const net::be16 shown = is_template && row->port.raw() != 0 ? row->port : port;
+    // That of a mark's service is for all ports.
+    const bool of_service = is_template && common.protocol != 0;
+    const net::be16 shown = of_service && row->port.raw() != 0 ? row->port : port;
     return net::endpoint_to_string(row->address, shown.host());
   }
 

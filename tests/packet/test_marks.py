@@ -193,7 +193,7 @@ def _():
             expect(servers_of(rig, *frames), [0, 1, 0, 0, 1, 2], "servers")
             templates = [c for c in rig.connections() if c["template"]]
             expect(len(templates), 3, "templates")
-            text = "0.0.0.7:0" if v == 4 else "[::7]:0"
+            text = "0.0.0.7:0" if v == 4 else "[0:7::]:0"
             expect({(c["virtual"], c["protocol"]) for c in templates}, {(text, 0)}, "their key")
     with Rig() as rig:
         rig.configure([by_mark(4, backends=3, persistence={"timeout_s": 100, "netmask": 24})],

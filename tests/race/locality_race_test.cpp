@@ -32,6 +32,7 @@ net::IpAddress destination(uint32_t n) {
 
 void run_all(auto&& work) {
   std::vector<std::jthread> running;
+  running.reserve(threads);
   for (uint32_t thread = 0; thread < threads; ++thread)
     running.emplace_back([&work, thread] { work(thread); });
 }
@@ -51,7 +52,7 @@ TEST(LocalityRace, NobodyIsToldAnotherDestinationsServer) {
     std::mt19937 random(thread);
     for (uint32_t step = 0; step < steps; ++step) {
       const Tick now = 1000 + step / 64;
-      const uint32_t n = random() % destinations;
+      const auto n = static_cast<uint32_t>(random() % destinations);
       Locality known = table.find(0, destination(n), now);
       for (uint32_t place = 0; place < locality_servers; ++place) {
         const uint32_t server = known.server(place);
@@ -63,7 +64,7 @@ TEST(LocalityRace, NobodyIsToldAnotherDestinationsServer) {
       if (random() % 3 == 0 && known.server(place) != none) {
         (void)table.remove(known, place, now);
       } else {
-        const uint32_t server = n * servers_each + random() % servers_each;
+        const uint32_t server = n * servers_each + static_cast<uint32_t>(random() % servers_each);
         if (!belongs(table.put(known, place, server, now), n)) wrong.fetch_add(1);
       }
     }

@@ -112,10 +112,14 @@ class Describer {
 
   void add_marks() {
     for (const auto& rule : elements(region_, root_.mark_rules)) {
-      lines_.push_back(fmt::format("rule {} mark {} to {}/{} from {}/{} proto {} ports {}-{}",
-                                   rule.order, rule.mark, text(rule.destination),
-                                   rule.destination_bits, text(rule.source), rule.source_bits,
-                                   rule.protocol, rule.first_port, rule.last_port));
+      lines_.push_back(fmt::format(
+          "rule {} mark {} family {} proto {} ports {}-{} to {:x} {:x}/{:x} {:x} from {:x} "
+          "{:x}/{:x} "
+          "{:x}",
+          rule.order, rule.mark, static_cast<int>(rule.family), rule.protocol, rule.first_port,
+          rule.last_port, rule.destination.value[0], rule.destination.value[1],
+          rule.destination.mask[0], rule.destination.mask[1], rule.source.value[0],
+          rule.source.value[1], rule.source.mask[0], rule.source.mask[1]));
     }
     for (const auto& slot : elements(region_, root_.mark_slots)) {
       if (slot.address.family == net::Family::none) continue;

@@ -144,7 +144,7 @@ TEST(Marks, StandInThePlaceOfAnAddress) {
     }
   }
   EXPECT_EQ(dataplane::address_of_mark(7, net::Family::ipv4), ip("0.0.0.7"));
-  EXPECT_EQ(dataplane::address_of_mark(7, net::Family::ipv6), ip("::7"));
+  EXPECT_EQ(dataplane::address_of_mark(7, net::Family::ipv6), ip("0:7::"));
 }
 
 // Few addresses, ports and networks, so that rules overlap in every way.

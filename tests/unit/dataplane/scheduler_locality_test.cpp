@@ -14,7 +14,7 @@ namespace headgate::dataplane {
 namespace {
 
 constexpr uint64_t ns_per_second = 1'000'000'000;
-constexpr uint64_t day_ns = 24 * 3600 * ns_per_second;
+constexpr uint64_t day_ns = 86'400 * ns_per_second;
 constexpr uint64_t shrink_ns = 360 * ns_per_second;
 
 NewFlow flow_to(uint32_t destination, uint32_t client = 1) {
@@ -45,6 +45,7 @@ TEST(Locality, ADestinationStaysWithItsServerWhileOthersAreScheduled) {
     SchedulerWorld world(1, 128);
     world.publish(spec_of(kind, std::vector<uint32_t>(40, 100)));
     std::vector<uint32_t> first;
+    first.reserve(80);
     for (uint32_t destination = 0; destination < 80; ++destination)
       first.push_back(world.open(flow_to(destination)));
     EXPECT_EQ(std::set(first.begin(), first.end()).size(), 40U);
