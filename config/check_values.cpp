@@ -17,7 +17,7 @@ class ValueChecker {
   template <Section T>
   void section(const T& value) {
     [[maybe_unused]] static const T defaults{};  // GCC 12 does not see the use
-    Schema<T>::fields([&]<typename M>(const Key& key, M T::*member, const auto&... codec) {
+    Schema<T>::fields([&]<typename M>(const Key& key, M T::* member, const auto&... codec) {
       // A default is right, or its absence is found by the relations: a name that is empty.
       if (value.*member == defaults.*member) return;
       const size_t length = path_.size();

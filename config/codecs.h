@@ -158,6 +158,23 @@ struct Address {
   static Parsed<net::IpAddress> parse_address(std::string_view text);
 };
 
+// Of a backend: 127.0.0.1 and ::1 are this host, which then takes the packets itself.
+struct BackendAddress {
+  [[nodiscard]] static std::string expected() { return Address::expected(); }
+  [[nodiscard]] static std::string check(const net::IpAddress& value) {
+    return net::is_loopback(value) ? std::string{} : Address::check(value);
+  }
+  template <std::same_as<net::IpAddress> T>
+  [[nodiscard]] Parsed<T> parse(std::string_view text) const {
+    const auto address = net::parse_ip(text);
+    if (address && net::is_loopback(*address)) return *address;
+    return Address{}.parse<T>(text);
+  }
+  [[nodiscard]] static std::string format(const net::IpAddress& value) {
+    return Address::format(value);
+  }
+};
+
 // An interface's address with its network's length: 192.0.2.1/24.
 struct InterfaceAddress {
   [[nodiscard]] static std::string expected() {

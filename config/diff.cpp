@@ -26,7 +26,7 @@ class Comparer {
 
   template <Section T>
   void section(const T& from, const T& to, const std::string& prefix, bool restart) {
-    Schema<T>::fields([&]<typename M>(const Key& key, M T::*member, const auto&... codec) {
+    Schema<T>::fields([&]<typename M>(const Key& key, M T::* member, const auto&... codec) {
       if (from.*member == to.*member) return;
       const std::string path = prefix + std::string(key.name);
       field(key, from.*member, to.*member, path, key.restart(restart), codec...);
@@ -114,7 +114,7 @@ class Comparer {
   static std::string inline_text(const T& value) {
     std::string text;
     const T standard{};
-    Schema<T>::fields([&]<typename M>(const Key& key, M T::*member, const auto&... codec) {
+    Schema<T>::fields([&]<typename M>(const Key& key, M T::* member, const auto&... codec) {
       if (value.*member == standard.*member) return;
       if (!text.empty()) text += ", ";
       text += fmt::format("{}: {}", key.name, inline_field(key, value.*member, codec...));

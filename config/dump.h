@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "config/model.h"
 
@@ -14,5 +15,14 @@ enum class Defaults : uint8_t { omit, write };
 
 // Holds for every configuration that normalize() went over and validate() has no errors for.
 [[nodiscard]] std::string to_yaml(const Config& config, Defaults defaults = Defaults::omit);
+
+// A remark on what is at `path` (services[2].persistence), or would be there.
+struct Comment {
+  std::string path;  // empty: on the whole
+  std::string text;
+};
+
+// The same with each comment before the line of its path; where that is left out, in its place.
+[[nodiscard]] std::string to_yaml(const Config& config, const std::vector<Comment>& comments);
 
 }  // namespace headgate::config

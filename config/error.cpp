@@ -8,7 +8,8 @@ std::string to_string(const Error& error) {
   std::string result = error.file;
   if (error.line != 0) {
     if (!result.empty()) result += ':';
-    result += std::to_string(error.line) + ':' + std::to_string(error.column);
+    result += std::to_string(error.line);
+    if (error.column != 0) result += ':' + std::to_string(error.column);
   }
   if (!result.empty()) result += ": ";
   if (error.severity == Severity::warning) result += "warning: ";

@@ -14,8 +14,8 @@ enum class Severity : uint8_t { error, warning };
 struct Error {
   std::string file;     // empty: not from a file (a change at run time)
   uint32_t line = 0;    // from 1; 0: no position
-  uint32_t column = 0;  // from 1, in characters
-  std::string path;     // services[2].port, indexes from 0; empty: the file as a whole
+  uint32_t column = 0;  // from 1, in characters; 0: the line as a whole
+  std::string path;     // services[2].port, indexes from 0, or a foreign keyword; empty: the whole
   std::string message;  // names the offending value and what was expected
   Severity severity = Severity::error;
 

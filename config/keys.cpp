@@ -23,7 +23,7 @@ template <Section T>
 void collect_keys(const std::string& prefix, bool restart, std::vector<KeyInfo>& keys) {
   const T standard{};
   Schema<T>::fields(
-      [&]<typename M>(const Key& key, [[maybe_unused]] M T::*member, const auto&... codec) {
+      [&]<typename M>(const Key& key, [[maybe_unused]] M T::* member, const auto&... codec) {
         KeyInfo& info = keys.emplace_back();
         info.path = prefix + std::string(key.name);
         info.needs_restart = key.restart(restart);

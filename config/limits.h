@@ -105,6 +105,17 @@ inline constexpr uint32_t max_quorum = 4'294'770'690;  // all backends of a serv
 inline constexpr uint32_t max_passive_failures = 1'000'000;
 inline constexpr uint32_t max_scripts_at_once = 1024;
 
+// A keepalived.conf, and what a few lines of it can be written out to.
+inline constexpr size_t max_keepalived_files = 1024;
+inline constexpr size_t max_keepalived_includes = 32;  // files that include each other
+inline constexpr size_t max_keepalived_depth = 32;     // definitions in definitions
+inline constexpr size_t max_keepalived_blocks = 16;    // blocks in blocks
+inline constexpr size_t max_keepalived_line = 1UL << 20;
+inline constexpr size_t max_keepalived_lines = 4UL << 20;
+inline constexpr size_t max_keepalived_rounds = 65536;    // of one ~SEQ
+inline constexpr size_t max_keepalived_addresses = 4096;  // of one range
+inline constexpr size_t max_keepalived_errors = 1000;
+
 // Keys of one section, in the reader's bookkeeping.
 inline constexpr size_t max_keys = 64;
 

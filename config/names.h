@@ -131,9 +131,7 @@ struct Names<HttpVersion> {
 };
 
 template <typename E>
-concept Named = requires {
-  Names<E>::table;
-};
+concept Named = requires { Names<E>::table; };
 
 template <Named E>
 [[nodiscard]] constexpr std::string_view name_of(E value) {

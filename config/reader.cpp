@@ -299,6 +299,19 @@ std::expected<Reading, std::vector<Error>> read_tree(const YamlTree& tree, std::
   return reading;
 }
 
+std::expected<Reading, std::vector<Error>> read_foreign(std::string_view text,
+                                                        const std::string& name,
+                                                        const keepalived::Options& options) {
+  auto conversion = keepalived::convert(text, name, options);
+  if (!conversion) return std::unexpected(std::move(conversion.error()));
+  Reading reading{.config = std::move(conversion->config),
+                  .warnings = {},
+                  .notes = std::move(conversion->notes)};
+  for (const keepalived::Note& note : reading.notes)
+    reading.warnings.push_back(keepalived::as_warning(note));
+  return reading;
+}
+
 std::unexpected<std::vector<Error>> one_error(std::string_view file, std::string message) {
   return std::unexpected(
       std::vector<Error>{{.file = std::string(file), .path = {}, .message = std::move(message)}});
@@ -314,9 +327,10 @@ std::expected<Reading, std::vector<Error>> read_text(std::string_view text, std:
   }
 }
 
-std::expected<Reading, std::vector<Error>> read_file(const std::string& path) {
+std::expected<Reading, std::vector<Error>> read_file(const std::string& path,
+                                                     const keepalived::Options& foreign) {
   try {
-    struct stat info {};
+    struct stat info{};
     if (stat(path.c_str(), &info) != 0) {
       return one_error(path, fmt::format("cannot be read: {}", std::strerror(errno)));
     }
@@ -333,6 +347,9 @@ std::expected<Reading, std::vector<Error>> read_file(const std::string& path) {
       text.append(piece.data(), static_cast<size_t>(file.gcount()));
     }
     if (file.bad()) return one_error(path, "cannot be read to its end");
+    if (text.size() <= max_file_bytes && keepalived::is_keepalived(text, path)) {
+      return read_foreign(text, path, foreign);
+    }
     return read_text(text, path);
   } catch (const std::exception& error) {
     return one_error(path, fmt::format("cannot be read: {}", error.what()));

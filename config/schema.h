@@ -188,7 +188,7 @@ struct Schema<Persistence> {
 template <>
 struct Schema<SorryServer> {
   static void fields(auto&& f) {
-    f(Key{"address"}, &SorryServer::address, Address{});
+    f(Key{"address"}, &SorryServer::address, BackendAddress{});
     f(Key{"port"}, &SorryServer::port, Number{0, UINT16_MAX});
     f(Key{"mode", "auto"}, &SorryServer::mode, Word<Mode>{});
   }
@@ -198,7 +198,7 @@ template <>
 struct Schema<Backend> {
   static void fields(auto&& f) {
     f(Key{"name"}, &Backend::name, label_text());
-    f(Key{"address"}, &Backend::address, Address{});
+    f(Key{"address"}, &Backend::address, BackendAddress{});
     f(Key{"port"}, &Backend::port, Number{0, UINT16_MAX});
     f(Key{"weight"}, &Backend::weight, Number{0, max_weight});
     f(Key{"mode", "auto"}, &Backend::mode, Word<Mode>{});

@@ -29,9 +29,7 @@ template <typename T>
 struct Schema;
 
 template <typename T>
-concept Section = requires {
-  sizeof(Schema<T>);
-};
+concept Section = requires { sizeof(Schema<T>); };
 
 // The kinds of member that a field can have.
 template <typename T>
@@ -45,13 +43,9 @@ inline constexpr bool is_list<std::vector<T>> = true;
 
 // A codec that turns one text into one T.
 template <typename Codec, typename T>
-concept CodecOf = requires(const Codec& codec) {
-  codec.template parse<T>(std::string_view{});
-};
+concept CodecOf = requires(const Codec& codec) { codec.template parse<T>(std::string_view{}); };
 // A codec that turns one text into several T.
 template <typename Codec>
-concept ManyCodec = requires {
-  Codec::many;
-};
+concept ManyCodec = requires { Codec::many; };
 
 }  // namespace headgate::config

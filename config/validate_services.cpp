@@ -167,6 +167,10 @@ class ServiceChecker {
                                 max_backends_per_service));
     }
     find_duplicates();
+    if (service_.sorry_server) {
+      check_loopback(service_.sorry_server->address, mode_of(service_, *service_.sorry_server),
+                     path_ + ".sorry_server.address", path_ + ".sorry_server.mode");
+    }
     for (size_t i = 0; i < service_.backends.size(); ++i) {
       const Backend& backend = service_.backends[i];
       check_backend_address(backend, i);
@@ -228,6 +232,7 @@ class ServiceChecker {
     if (family_ == Family::none) return;
     const Mode mode = mode_of(service_, backend);
     if (mode == Mode::fullnat) uses_fullnat_ = true;
+    check_loopback(backend.address, mode, of_backend(index, "address"), of_backend(index, "mode"));
     if (backend.address.family != family_ && mode != Mode::ipip) {
       report_.error(of_backend(index, "address"),
                     fmt::format("{} is {} and the service is {}: {} cannot translate between the "
@@ -241,6 +246,17 @@ class ServiceChecker {
                     fmt::format("{} is the service's own address: write that of the real server",
                                 net::to_string(backend.address)));
     }
+  }
+
+  // Where this host itself serves, packets go to its twin as they came.
+  void check_loopback(const IpAddress& address, Mode mode, const std::string& path,
+                      const std::string& mode_path) {
+    if (!net::is_loopback(address) || mode == Mode::dr) return;
+    report_.error(path,
+                  fmt::format("{} is this host, which takes packets to the VIP itself in dr mode "
+                              "only: write `mode: dr`, or the address of a twin",
+                              net::to_string(address)),
+                  {mode_path, path_ + ".mode"});
   }
 
   void check_local_addresses() {

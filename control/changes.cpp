@@ -134,6 +134,7 @@ std::expected<uint64_t, Error> Changes::publish_first(const config::Config& conf
   auto generation = state_.builder.apply(change);
   if (!generation) return generation;
   state_.config = std::move(running);
+  state_.file_config = state_.config;
   state_.config_warnings = std::move(warnings);
   return generation;
 }
@@ -422,14 +423,16 @@ asio::awaitable<void> Changes::housekeeping() {
   error_code ignored;
   uint32_t turn = 0;
   while (!stopped_) {
-    timer.expires_after(std::chrono::milliseconds(100));
+    timer.expires_after(std::chrono::milliseconds(1000) / RateBook::looks_per_second);
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     ++turn;
     state_.store.poll();
     put_away();
+    if (const dataplane::SnapshotRoot* root = state_.store.current()) {
+      state_.rates.sample(state_.region, *root, state_.counters, std::chrono::steady_clock::now());
+    }
     if (preparing_) continue;  // the ids are the builder's meanwhile
-    constexpr uint32_t turns_per_second = 10;
-    if (turn % turns_per_second != 0) continue;
+    if (turn % RateBook::looks_per_second != 0) continue;
     state_.load.sample(state_.counters);
     Log::get().flush();
     if (state_.builder.reclaimable()) {

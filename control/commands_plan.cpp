@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "config/diff.h"
+#include "config/keep_changes.h"
 #include "config/names.h"
 #include "config/validate.h"
 #include "control/commands.h"
@@ -70,12 +71,12 @@ double share(uint64_t part, uint64_t all) {
 // One plan on its way: each step leaves to the next what it found.
 class PlanWork {
  public:
-  PlanWork(std::string path, std::function<void(config::Config&)> override_config)
-      : path_(std::move(path)), override_(std::move(override_config)) {}
+  PlanWork(std::string path, const State& state)
+      : path_(std::move(path)), foreign_(state.foreign), override_(state.override_config) {}
 
   // What the daemon would say of the file.
   [[nodiscard]] std::expected<void, Error> read() {
-    auto reading = read_config_file(path_);
+    auto reading = read_config_file(path_, foreign_);
     if (!reading) return std::unexpected(reading.error());
     for (const config::Error& warning : reading->warnings)
       warnings_.push_back(to_string(warning));
@@ -90,11 +91,22 @@ class PlanWork {
   // Within Changes::look().
   void look(const State& state) {
     running_ = state.config;
+    base_ = state.file_config;
+    if (keeps()) wanted_ = std::move(config::keep_changes(*base_, *running_, wanted_).config);
     live_ = live_connections(state.builder.identity(), state.counters, *running_);
     hash_ = hash_changes(state.builder.identity(), *running_, wanted_);
   }
 
-  void compare() { diff_ = config::diff(*running_, wanted_); }
+  // What the daemon would say of what stays and what the file says together.
+  [[nodiscard]] std::expected<void, Error> compare() {
+    diff_ = config::diff(*running_, wanted_);
+    by_commands_ = config::to_lines(config::diff(*base_, *running_));
+    if (!keeps() || by_commands_.empty()) return {};
+    const std::vector<config::Error> found = config::validate(wanted_);
+    if (!config::has_errors(found)) return {};
+    return std::unexpected(Error{fmt::format(
+        "what commands have changed does not go with the file: {}", config::to_string(found))});
+  }
 
   // Some of the tables; whether there are more.
   [[nodiscard]] bool fill_some() {
@@ -121,6 +133,7 @@ class PlanWork {
     tell();
     wanted_ = {};
     running_.reset();
+    base_.reset();
     diff_ = {};
     hash_ = {};
     plan_ = {};
@@ -173,10 +186,26 @@ class PlanWork {
     result["restart"] = first_lines(config::to_lines(at_restart), most_lines);
     result["changes"] = first_lines(config::to_lines(diff_), most_lines);
     result["warnings"] = first_lines(warnings_, most_lines);
+    result["by_commands"] =
+        json::object{{"kept", keeps()}, {"changes", first_lines(by_commands_, most_lines)}};
     status_.message = sentence();
   }
 
+  [[nodiscard]] bool keeps() const {
+    return wanted_.daemon.runtime_changes == config::RuntimeChanges::keep;
+  }
+
   [[nodiscard]] std::string sentence() const {
+    std::string text = sentence_of_changes();
+    if (!by_commands_.empty()) {
+      text += fmt::format("\n{} change{} by commands since the file was last read would {}",
+                          by_commands_.size(), by_commands_.size() == 1 ? "" : "s",
+                          keeps() ? "stay" : "be undone, as daemon.runtime_changes says");
+    }
+    return text;
+  }
+
+  [[nodiscard]] std::string sentence_of_changes() const {
     if (diff_.empty()) return "nothing differs from what runs";
     std::string text = fmt::format(
         "{} services, {} backends and {} settings would change; {} of {} live connections ({:.1f} "
@@ -193,10 +222,13 @@ class PlanWork {
   }
 
   std::string path_;
+  config::keepalived::Options foreign_;
   std::function<void(config::Config&)> override_;
   std::vector<std::string> warnings_;
   config::Config wanted_;
   std::shared_ptr<const config::Config> running_;
+  std::shared_ptr<const config::Config> base_;  // what the file said before
+  std::vector<std::string> by_commands_;        // changed since then
   config::Diff diff_;
   LiveConnections live_;
   HashChanges hash_;
@@ -212,19 +244,16 @@ asio::awaitable<Status> plan(Call& call) {
   const auto file = call.arguments.text_if("file");
   if (auto mistake = call.arguments.mistake(); !mistake.empty()) co_return wrong_usage(mistake);
   if (auto mistake = mistake_of_file(call.peer, file)) co_return std::move(*mistake);
-  const auto work =
-      std::make_shared<PlanWork>(file.value_or(call.state.config_path), call.state.override_config);
+  const auto work = std::make_shared<PlanWork>(file.value_or(call.state.config_path), call.state);
   auto read = [work] { return work->read(); };
   const auto usable = co_await offload(call.pool, std::move(read));
   if (!usable) co_return refused(usable.error().text);
   std::function<void(const State&)> look = [work](const State& state) { work->look(state); };
   const auto looked = co_await call.changes.look(std::move(look));
   if (!looked) co_return refused(looked.error().text);
-  auto compare = [work] {
-    work->compare();
-    return true;
-  };
-  co_await offload(call.pool, std::move(compare));
+  auto compare = [work] { return work->compare(); };
+  const auto fits = co_await offload(call.pool, std::move(compare));
+  if (!fits) co_return refused(fits.error().text);
   for (bool more = true; more;) {
     auto fill = [work] { return work->fill_some(); };
     more = co_await offload(call.pool, std::move(fill));

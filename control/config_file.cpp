@@ -16,7 +16,8 @@ namespace {
 
 // Only what ends by itself: a pipe or a device that says nothing would keep the pool, and with it
 // every change and the daemon's end, waiting without end.
-std::expected<config::Reading, std::vector<config::Error>> read(const std::string& path) {
+std::expected<config::Reading, std::vector<config::Error>> read(
+    const std::string& path, const config::keepalived::Options& foreign) {
   using Type = std::filesystem::file_type;
   std::error_code ignored;
   const Type type = std::filesystem::status(path, ignored).type();
@@ -27,7 +28,7 @@ std::expected<config::Reading, std::vector<config::Error>> read(const std::strin
     error.message = "is no ordinary file; the daemon reads no pipes and no devices";
     return std::unexpected(std::vector{error});
   }
-  auto reading = config::read_file(path);
+  auto reading = config::read_file(path, foreign);
   if (!reading) return reading;
   // Names of users and of certificate files are part of what a reload must not get wrong.
   const auto programs = Programs::prepare(reading->config);
@@ -56,8 +57,9 @@ std::string text_of(const std::vector<config::Error>& errors, const std::string&
 
 }  // namespace
 
-std::expected<config::Reading, Error> read_config_file(const std::string& path) {
-  auto reading = read(path);
+std::expected<config::Reading, Error> read_config_file(const std::string& path,
+                                                       const config::keepalived::Options& foreign) {
+  auto reading = read(path, foreign);
   if (!reading) return std::unexpected(Error{text_of(reading.error(), path)});
   return std::move(*reading);
 }

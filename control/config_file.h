@@ -12,6 +12,7 @@ namespace headgate::control {
 
 // The error holds the mistakes, a line each; of very many the first ones. Blocks: for the helper
 // pool. A pipe or a device is refused.
-[[nodiscard]] std::expected<config::Reading, Error> read_config_file(const std::string& path);
+[[nodiscard]] std::expected<config::Reading, Error> read_config_file(
+    const std::string& path, const config::keepalived::Options& foreign);
 
 }  // namespace headgate::control

@@ -42,14 +42,14 @@ CounterView::CounterView(dataplane::RegionView region) {
   backend_baseline_.resize(limits.max_backends);
 }
 
-TrafficTotals CounterView::service_sum(uint32_t service_id) const {
+TrafficTotals CounterView::service_ever(uint32_t service_id) const {
   TrafficTotals totals;
   for (const dataplane::CounterRows& rows : rows_)
     add(totals, rows.services[service_id]);
   return totals;
 }
 
-TrafficTotals CounterView::backend_sum(uint32_t backend_index) const {
+TrafficTotals CounterView::backend_ever(uint32_t backend_index) const {
   TrafficTotals totals;
   for (const dataplane::CounterRows& rows : rows_)
     add(totals, rows.backends[backend_index]);
@@ -58,7 +58,7 @@ TrafficTotals CounterView::backend_sum(uint32_t backend_index) const {
 }
 
 TrafficTotals CounterView::service(uint32_t service_id) const {
-  TrafficTotals totals = service_sum(service_id);
+  TrafficTotals totals = service_ever(service_id);
   subtract(totals, service_baseline_[service_id]);
   totals.active = not_negative(totals.active);
   totals.inactive = not_negative(totals.inactive);
@@ -66,7 +66,7 @@ TrafficTotals CounterView::service(uint32_t service_id) const {
 }
 
 TrafficTotals CounterView::backend(uint32_t backend_index) const {
-  TrafficTotals totals = backend_sum(backend_index);
+  TrafficTotals totals = backend_ever(backend_index);
   subtract(totals, backend_baseline_[backend_index]);
   totals.active = not_negative(totals.active);
   totals.inactive = not_negative(totals.inactive);
@@ -74,7 +74,7 @@ TrafficTotals CounterView::backend(uint32_t backend_index) const {
 }
 
 LiveCounts CounterView::live(uint32_t backend_index) const {
-  const TrafficTotals totals = backend_sum(backend_index);
+  const TrafficTotals totals = backend_ever(backend_index);
   return {totals.active, totals.inactive};
 }
 
@@ -88,11 +88,11 @@ BackendFailures CounterView::failures(uint32_t backend_index) const {
 }
 
 void CounterView::zero_service(uint32_t service_id) {
-  service_baseline_[service_id] = service_sum(service_id);
+  service_baseline_[service_id] = service_ever(service_id);
 }
 
 void CounterView::zero_backend(uint32_t backend_index) {
-  backend_baseline_[backend_index] = backend_sum(backend_index);
+  backend_baseline_[backend_index] = backend_ever(backend_index);
 }
 
 uint64_t CounterView::verdict(dataplane::Verdict verdict) const {

@@ -54,6 +54,10 @@ class CounterView {
   // looks. A line of memory or two for each worker.
   [[nodiscard]] BackendFailures failures(uint32_t backend_index) const;
 
+  // The same counters as above, never zeroed.
+  [[nodiscard]] TrafficTotals service_ever(uint32_t service_id) const;
+  [[nodiscard]] TrafficTotals backend_ever(uint32_t backend_index) const;
+
   void zero_service(uint32_t service_id);
   void zero_backend(uint32_t backend_index);
 
@@ -63,9 +67,6 @@ class CounterView {
   [[nodiscard]] uint32_t workers() const { return static_cast<uint32_t>(rows_.size()); }
 
  private:
-  [[nodiscard]] TrafficTotals service_sum(uint32_t service_id) const;
-  [[nodiscard]] TrafficTotals backend_sum(uint32_t backend_index) const;
-
   std::vector<dataplane::CounterRows> rows_;  // by worker
   std::vector<TrafficTotals> service_baseline_;
   std::vector<TrafficTotals> backend_baseline_;

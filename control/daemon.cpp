@@ -313,6 +313,7 @@ Daemon::Done Daemon::publish_first_snapshot() {
   state_ =
       std::make_unique<State>(region_->view(), *connections_, *grace_, actor, ports_->interfaces());
   state_->config_path = options_.config_path;
+  state_->foreign = options_.foreign;
   state_->override_config = [options = options_](config::Config& config) {
     override_config(options, config);
   };

@@ -43,7 +43,8 @@ struct DaemonOptions {
   // From the command line; they win over the file, at each reload too.
   std::optional<std::string> run_dir;
   std::optional<std::string> socket;
-  bool verbose = false;  // logs everything, whatever the file says
+  bool verbose = false;                 // logs everything, whatever the file says
+  config::keepalived::Options foreign;  // for a keepalived.conf
 };
 
 // What `options` says, put into a configuration from a file.

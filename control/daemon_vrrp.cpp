@@ -78,11 +78,12 @@ VrrpEnvironment Daemon::vrrp_environment() {
     }
     return links;
   };
-  for (const config::Port& port : config_.ports) {
-    if (!port.interface) continue;
-    environment.devices_beneath[port.twin_name()] = *port.interface;
-    for (const config::Vlan& vlan : port.vlans)
-      environment.devices_beneath[port.vlan_name(vlan)] = *port.interface;
+  for (const PortEntry& entry : ports_->ports()) {
+    const std::string device = entry.interface_beneath();
+    if (device.empty()) continue;
+    environment.devices_beneath[entry.config.twin_name()] = device;
+    for (const config::Vlan& vlan : entry.config.vlans)
+      environment.devices_beneath[entry.config.vlan_name(vlan)] = device;
   }
   environment.service_up = [this](const config::ServiceKey& key) {
     const auto pool = health_->book().pool_state(key);

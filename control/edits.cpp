@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "config/keep_changes.h"
 #include "control/config_fields.h"
 #include "control/selector.h"
 
@@ -168,6 +169,13 @@ Edit set_timeouts(json::object fields) {
 Edit replace_all(std::shared_ptr<const Config> wanted) {
   return [wanted = std::move(wanted)](Config& config) -> Scope {
     config = *wanted;
+    return EditScope{.everything = true};
+  };
+}
+
+Edit replace_file(std::shared_ptr<const Config> base, std::shared_ptr<const Config> wanted) {
+  return [base = std::move(base), wanted = std::move(wanted)](Config& config) -> Scope {
+    config = std::move(config::keep_changes(*base, config, *wanted).config);
     return EditScope{.everything = true};
   };
 }

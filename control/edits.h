@@ -35,5 +35,8 @@ struct DrainTime {
 
 [[nodiscard]] Edit set_timeouts(boost::json::object fields);
 [[nodiscard]] Edit replace_all(std::shared_ptr<const config::Config> wanted);
+// The same, and what differs from `base` stays: config/keep_changes.h.
+[[nodiscard]] Edit replace_file(std::shared_ptr<const config::Config> base,
+                                std::shared_ptr<const config::Config> wanted);
 
 }  // namespace headgate::control

@@ -127,7 +127,7 @@ std::shared_ptr<const NetworkView::Routes> NetworkView::make_routes(const Kernel
 
 Resolution NetworkView::resolve(const net::IpAddress& address) const {
   Resolution result;
-  if (is_host_address(address)) {
+  if (is_host_address(address) || net::is_loopback(address)) {
     result.state = NextHopState::local;
     result.routed = true;
     result.source = address;

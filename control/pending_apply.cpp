@@ -36,6 +36,7 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> PendingApply::apply(Peer by
   file_ = file;
   by_ = by;
   path_before_ = state_.config_path;
+  file_before_ = state_.file_config;
   const Submission mine{.alone = true, .passes_hold = true};
   std::optional<std::string> named(std::move(file));
   auto outcome = co_await reload(state_, changes_, pool_, std::move(named), mine);
@@ -78,6 +79,7 @@ std::expected<std::string, Error> PendingApply::confirm() {
   stage_ = Stage::none;
   timer_.cancel();
   before_.reset();
+  file_before_.reset();
   return file_;
 }
 
@@ -96,6 +98,7 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> PendingApply::take_back() {
   stage_ = Stage::none;
   // Of one that failed too: the file that nobody confirmed is not to be read again.
   state_.config_path = path_before_;
+  state_.file_config = std::exchange(file_before_, nullptr);
   if (outcome) co_return outcome;
   outcome.error().text =
       fmt::format("{} could not be taken back, and goes on running: {}; `headgate reload` reads {}",

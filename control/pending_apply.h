@@ -76,7 +76,8 @@ class PendingApply {
   Peer by_;
   std::shared_ptr<const config::Config> before_;
   std::string path_before_;
-  std::chrono::system_clock::time_point until_;  // for people; timer_ decides
+  std::shared_ptr<const config::Config> file_before_;  // what it said
+  std::chrono::system_clock::time_point until_;        // for people; timer_ decides
   boost::asio::steady_timer timer_;
   std::shared_ptr<PendingApply*> self_ = std::make_shared<PendingApply*>(this);
 };

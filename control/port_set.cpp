@@ -154,14 +154,20 @@ PortSet::~PortSet() {
 
 std::expected<void, Error> PortSet::protect_devices(const config::Config& config,
                                                     uint16_t workers) {
-  for (std::string& line : recover_devices(config.daemon.run_dir))
-    notes_.push_back(std::move(line));
+  std::ranges::move(recover_devices(config.daemon.run_dir), std::back_inserter(notes_));
+  std::ranges::move(recover_loans(config.daemon.run_dir), std::back_inserter(notes_));
   for (const config::Port& port : config.ports) {
     ports_.emplace_back();
     ports_.back().config = port;
     if (!port.interface) continue;
+    if (port.take_over) {
+      auto loan = InterfaceLoan::borrow(*port.interface, config.daemon.run_dir);
+      if (!loan) return std::unexpected(loan.error());
+      std::ranges::copy(loan->notes(), std::back_inserter(notes_));
+      ports_.back().loan.emplace(std::move(*loan));
+    }
     BeneathOptions options;
-    options.interface = *port.interface;
+    options.interface = ports_.back().interface_beneath();
     options.state_dir = config.daemon.run_dir;
     options.promiscuous = port.promiscuous;
     options.mtu = port.mtu;
@@ -194,7 +200,9 @@ std::expected<void, Error> PortSet::start_dpdk(const config::Config& config, uin
 std::expected<void, Error> PortSet::open_ports(const config::Config&, uint16_t workers) {
   std::vector<dataplane::PortLimits> limits;
   for (PortEntry& entry : ports_) {
-    auto port = dataplane::Port::open(options_of(entry.config, workers));
+    dataplane::PortOptions options = options_of(entry.config, workers);
+    if (entry.loan) options.device = entry.loan->beneath();
+    auto port = dataplane::Port::open(options);
     if (!port) return std::unexpected(from_dataplane(port.error()));
     entry.port = std::move(*port);
     limits.push_back(entry.port->limits());
@@ -257,6 +265,10 @@ std::expected<void, Error> PortSet::make_twins(const config::Config&, uint16_t) 
                                          .mtu = vlan_mtu(entry, vlan)});
       if (!tap) return std::unexpected(from_dataplane(tap.error()));
       entry.vlan_twins.push_back(std::move(*tap));
+    }
+    if (entry.loan) {
+      std::ranges::move(entry.loan->hand_over(entry.twin->interface_index()),
+                        std::back_inserter(notes_));
     }
   }
   return {};

@@ -1,7 +1,8 @@
 // The ports of a configuration, with everything that belongs to one: the kernel device beneath, the
 // DPDK port, its twin and those of its VLANs, buffers and queues.
 //
-//   recover and protect devices ─> DPDK ─> open ports ─> plan queues ─> buffers ─> start ─> twins
+//   recover and protect devices ─> DPDK ─> open ports ─> plan queues ─> buffers ─> start ─> twins,
+//   which get what interfaces have lent
 //
 // Interfaces are numbered as everywhere: the ports in the file's order, then the VLANs of the first
 // port, of the second, and so on.
@@ -17,6 +18,7 @@
 #include "config/model.h"
 #include "control/device_beneath.h"
 #include "control/error.h"
+#include "control/interface_loan.h"
 #include "control/ownership.h"
 #include "control/twin_network.h"
 #include "dataplane/eal.h"
@@ -32,12 +34,19 @@ namespace headgate::control {
 
 struct PortEntry {
   config::Port config;
-  std::optional<DeviceBeneath> beneath;  // before `port`: outlives it
+  // In the order in which they come to be; they go in the opposite one.
+  std::optional<InterfaceLoan> loan;  // `take_over`
+  std::optional<DeviceBeneath> beneath;
   std::unique_ptr<dataplane::Port> port;
   std::unique_ptr<dataplane::RssTable> rss;  // null: not known
   std::optional<dataplane::Tap> twin;
   std::vector<dataplane::Tap> vlan_twins;     // as config.vlans; empty without a twin
   std::vector<net::MacAddress> virtual_macs;  // that the port receives, sorted
+
+  // The kernel's interface beneath, as it is called now; empty: there is none.
+  [[nodiscard]] std::string interface_beneath() const {
+    return loan ? loan->beneath() : config.interface.value_or("");
+  }
 };
 
 class PortSet {

@@ -1,11 +1,17 @@
 #include "control/reload.h"
 
 #include <algorithm>
+#include <chrono>
+#include <iterator>
 #include <sstream>
 #include <utility>
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
+#include "config/keep_changes.h"
 #include "control/config_file.h"
 #include "control/edits.h"
 #include "control/log.h"
@@ -38,6 +44,30 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+// Reloads go one after the other: what a command changed is told from what a file changed by the
+// file that was read before. Its holder's turn ends with it.
+class Turn {
+ public:
+  explicit Turn(State& state) : state_(&state) { state.reloads = true; }
+  Turn(Turn&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  Turn& operator=(Turn&&) = delete;
+  ~Turn() {
+    if (state_ != nullptr) state_->reloads = false;
+  }
+
+ private:
+  State* state_;
+};
+
+asio::awaitable<Turn> take_turn(State& state) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (state.reloads) {
+    timer.expires_after(std::chrono::milliseconds(2));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  co_return Turn(state);
+}
+
 }  // namespace
 
 asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Changes& changes,
@@ -47,22 +77,35 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
   if (std::string why = changes.why_held(); !why.empty() && !how.passes_hold) {
     co_return std::unexpected(Error{std::move(why)});
   }
+  const Turn turn = co_await take_turn(state);
   const std::string path = file.value_or(state.config_path);
-  auto work = [path] { return read_config_file(path); };
+  auto work = [path, foreign = state.foreign] { return read_config_file(path, foreign); };
   auto reading = co_await offload(pool, std::move(work));
   if (!reading) {
     co_return std::unexpected(Error{fmt::format("nothing was changed:\n{}", reading.error().text)});
   }
   state.override_config(reading->config);
   auto wanted = std::make_shared<config::Config>(std::move(reading->config));
-  Edit edit = replace_all(std::move(wanted));
+  const bool keeps = wanted->daemon.runtime_changes == config::RuntimeChanges::keep;
+  const auto base = std::exchange(state.file_config, wanted);
+  Edit edit = keeps ? replace_file(base, wanted) : replace_all(wanted);
   auto outcome = co_await changes.submit(std::move(edit), how);
-  if (!outcome) co_return outcome;
+  if (!outcome) {
+    state.file_config = base;
+    co_return outcome;
+  }
   // The reader's warnings have their lines.
   outcome->report.warnings.clear();
   for (const config::Error& warning : reading->warnings) {
     std::string text = to_string(warning);
     outcome->report.warnings.push_back(std::move(text));
+  }
+  if (keeps) {
+    auto look = [base, wanted, running = outcome->before] {
+      return config::keep_changes(*base, *running, *wanted).lost;
+    };
+    auto lost = co_await offload(pool, std::move(look));
+    std::ranges::move(lost, std::back_inserter(outcome->report.warnings));
   }
   if (file) state.config_path = path;
   co_return outcome;

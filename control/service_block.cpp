@@ -22,6 +22,7 @@ uint32_t flags_of(const config::Service& service) {
   if (!service.fallback) flags |= dataplane::service_no_fallback;
   if (service.newest_first) flags |= dataplane::service_newest_first;
   if (!service.udp_counts_as_active) flags |= dataplane::service_udp_inactive;
+  if (service.one_packet) flags |= dataplane::service_one_packet;
   if (service.mid_stream == config::MidStream::hash) flags |= dataplane::service_mid_stream_hash;
   if (service.persistence && service.persistence->leave_quiescent) {
     flags |= dataplane::service_quiescent_reschedules;

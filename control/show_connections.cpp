@@ -12,9 +12,9 @@
 #include "config/names.h"
 #include "control/offload.h"
 #include "control/selector.h"
+#include "control/service_notes.h"
 #include "control/show.h"
 #include "control/show_rows.h"
-#include "control/template_times.h"
 #include "dataplane/conn_state.h"
 
 namespace headgate::control {
@@ -38,6 +38,8 @@ struct Side {
 struct ConnCopy {
   uint8_t protocol = 0;
   bool persistence = false;
+  bool one_packet = false;     // waits for the answer to a packet that was scheduled by itself
+  uint32_t firewall_mark = 0;  // of its service; 0: the service is that of `vip`
   config::Mode mode = config::Mode::dr;
   dataplane::ConnState state = dataplane::ConnState::none;
   uint32_t owner = 0;
@@ -46,7 +48,6 @@ struct ConnCopy {
   Side backend;
   Side local;
   std::optional<uint32_t> expires_s;
-  uint32_t firewall_mark = 0;  // of a template's service; 0: none
 };
 
 struct Filter {
@@ -85,14 +86,16 @@ Side backend_of_template(const State& state, const dataplane::SnapshotRoot& root
   return {row->address, row->port.host() == 0 ? service_port : row->port.host()};
 }
 
-ConnCopy copy_of(const State& state, const TemplateTimes& templates, ConnRef ref,
+ConnCopy copy_of(const State& state, const ServiceNotes& services, ConnRef ref,
                  const dataplane::ConnCommon& common) {
   ConnCopy copy;
   copy.protocol = common.protocol;
   copy.persistence = common.kind == dataplane::EntryKind::persistence;
   copy.mode = static_cast<config::Mode>(common.mode);
-  copy.state = common.state().state();
-  copy.owner = common.state().owner();
+  const dataplane::StateWord state_word = common.state();
+  copy.state = state_word.state();
+  copy.one_packet = state_word.has(dataplane::ConnFlag::one_packet);
+  copy.owner = state_word.owner();
   if (ref.is_v6()) {
     copy_sides(state.connections.v6(ref), copy);
   } else {
@@ -102,13 +105,14 @@ ConnCopy copy_of(const State& state, const TemplateTimes& templates, ConnRef ref
   if (root == nullptr) return copy;
   if (!copy.persistence) {
     const auto state_index = static_cast<size_t>(copy.state);
-    copy.expires_s = expires_in(state, common, root->settings.timeout_ticks[state_index]);
+    copy.expires_s = expires_in(state, common,
+                                copy.one_packet ? dataplane::one_packet_reply_ticks
+                                                : root->settings.timeout_ticks[state_index]);
     return copy;
   }
   copy.backend = backend_of_template(state, *root, common, copy.vip.port);
-  if (const auto times = templates.of(common.service_id)) {
-    copy.expires_s = expires_in(state, common, times->timeout_ticks);
-    copy.firewall_mark = times->firewall_mark;
+  if (const auto ticks = services.persistence_ticks(common.service_id)) {
+    copy.expires_s = expires_in(state, common, *ticks);
   }
   return copy;
 }
@@ -117,17 +121,31 @@ std::string text_of(const Side& side) {
   return net::endpoint_to_string(side.address, side.port);
 }
 
+std::string_view state_of(const ConnCopy& copy) {
+  if (copy.persistence) return "PERSISTENCE";
+  return copy.one_packet ? "ONE_PACKET" : dataplane::info(copy.state).name;
+}
+
+std::string service_of(const ConnCopy& copy) {
+  if (copy.firewall_mark == 0) return text_of(copy.vip);
+  return config::to_string(config::ServiceKey{
+      .family = copy.client.address.family, .firewall_mark = copy.firewall_mark, .address = {}});
+}
+
 json::object row_of(const ConnCopy& copy) {
+  // The template of a mark's service is for all protocols and addresses.
+  const bool any = copy.persistence && copy.firewall_mark != 0;
   json::object row;
-  row["protocol"] = config::name_of(static_cast<config::Protocol>(copy.protocol));
+  row["protocol"] = any ? "any" : config::name_of(static_cast<config::Protocol>(copy.protocol));
   row["client"] = text_of(copy.client);
-  row["service"] = text_of(copy.vip);
+  row["service"] = service_of(copy);
+  row["virtual"] = any ? json::value(nullptr) : json::value(text_of(copy.vip));
   row["local"] = copy.mode == config::Mode::fullnat && !copy.persistence
                      ? json::value(text_of(copy.local))
                      : json::value(nullptr);
   row["backend"] = text_of(copy.backend);
   row["mode"] = config::name_of(copy.mode);
-  row["state"] = copy.persistence ? "PERSISTENCE" : dataplane::info(copy.state).name;
+  row["state"] = state_of(copy);
   row["expires_s"] = copy.expires_s ? json::value(*copy.expires_s) : json::value(nullptr);
   row["worker"] = copy.owner;
   row["firewall_mark"] =
@@ -144,17 +162,19 @@ std::string serialize_rows(const std::vector<ConnCopy>& copies) {
 }
 
 // One step through the table: the copies that pass, at most `limit`; `cursor` is moved on.
-std::vector<ConnCopy> step(const State& state, TemplateTimes& templates, const Filter& filter,
+std::vector<ConnCopy> step(const State& state, ServiceNotes& services, const Filter& filter,
                            uint64_t& cursor, uint64_t limit) {
   std::vector<ConnCopy> copies;
   state.grace.online(state.actor);
-  templates.refresh(state);
-  cursor = state.connections.for_each(
-      cursor, entries_per_step, [&](ConnRef ref, const dataplane::ConnCommon& common) {
-        if (copies.size() == limit) return;
-        const ConnCopy copy = copy_of(state, templates, ref, common);
-        if (filter.lets_through(common.service_id, copy)) copies.push_back(copy);
-      });
+  services.refresh(state);
+  cursor = state.connections.for_each(cursor, entries_per_step,
+                                      [&](ConnRef ref, const dataplane::ConnCommon& common) {
+                                        if (copies.size() == limit) return;
+                                        ConnCopy copy = copy_of(state, services, ref, common);
+                                        copy.firewall_mark = services.mark_of(common.service_id);
+                                        if (filter.lets_through(common.service_id, copy))
+                                          copies.push_back(copy);
+                                      });
   state.grace.offline(state.actor);
   return copies;
 }
@@ -204,9 +224,9 @@ asio::awaitable<Status> show_connections(Call& call) {
   if (!filter) co_return refused(filter.error().text);
   uint64_t shown = 0;
   uint64_t cursor = 0;
-  TemplateTimes templates;
+  ServiceNotes services;
   while (cursor != dataplane::ConnTable::scan_end && shown < limit) {
-    std::vector<ConnCopy> copies = step(call.state, templates, *filter, cursor, limit - shown);
+    std::vector<ConnCopy> copies = step(call.state, services, *filter, cursor, limit - shown);
     if (copies.empty()) {
       co_await yield_to_loop();
       continue;

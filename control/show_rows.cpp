@@ -28,9 +28,21 @@ void add_traffic(json::object& row, const TrafficTotals& totals) {
   row["refused"] = totals.refused;
 }
 
-void add_backend_traffic(json::object& row, const TrafficTotals& totals) {
+void add_rate(json::object& row, const TrafficRate& rate) {
+  row["connections_per_s"] = rate.connections;
+  row["in_packets_per_s"] = rate.in_packets;
+  row["out_packets_per_s"] = rate.out_packets;
+  row["in_bytes_per_s"] = rate.in_bytes;
+  row["out_bytes_per_s"] = rate.out_bytes;
+}
+
+// All of it zero without an id.
+void add_backend_traffic(json::object& row, const State& state, uint32_t id,
+                         const TrafficTotals& totals) {
   add_traffic(row, totals);
   row["unanswered"] = totals.unanswered;
+  add_rate(row, id == dataplane::none ? TrafficRate{}
+                                      : state.rates.backend(dataplane::backend_index(id)));
 }
 
 // Seconds until what is left of the backend's connections ends; null without a deadline.
@@ -73,12 +85,7 @@ const ServiceBlock* find_block(const State& state, const config::ServiceKey& key
     return dataplane::find_service(state.region, *root, key.address, key.protocol,
                                    net::be16::from_host(key.port));
   }
-  // Services by mark are few, and nothing but `show` looks for them here.
-  const ServiceBlock* found = nullptr;
-  for_each_service(state.region, *root, [&](const ServiceBlock& block) {
-    if (block.firewall_mark == key.firewall_mark && block.vip.family == key.family) found = &block;
-  });
-  return found;
+  return dataplane::find_marked_service(state.region, *root, key.firewall_mark, key.family);
 }
 
 uint32_t find_backend_id(const State& state, const ServiceBlock& block,
@@ -135,6 +142,7 @@ json::object service_row(const State& state, const config::Service& service) {
   row["backends"] = service.backends.size();
   const ServiceBlock* block = find_block(state, config::key_of(service));
   add_traffic(row, block == nullptr ? TrafficTotals{} : state.counters.service(block->id));
+  add_rate(row, block == nullptr ? TrafficRate{} : state.rates.service(block->id));
   return row;
 }
 
@@ -155,7 +163,7 @@ json::object backend_row(const State& state, const config::Service& service,
   row["upper_threshold"] = backend.upper_threshold;
   row["lower_threshold"] = backend.lower_threshold;
   row["ends_in_s"] = known == nullptr ? json::value(nullptr) : ends_in(state, *known);
-  add_backend_traffic(row, totals);
+  add_backend_traffic(row, state, id, totals);
   return row;
 }
 
@@ -180,7 +188,8 @@ json::object removed_backend_row(const State& state, std::string_view service,
   row["upper_threshold"] = 0;
   row["lower_threshold"] = 0;
   row["ends_in_s"] = ends_in(state, known);
-  add_backend_traffic(row, state.counters.backend(dataplane::backend_index(known.id)));
+  add_backend_traffic(row, state, known.id,
+                      state.counters.backend(dataplane::backend_index(known.id)));
   return row;
 }
 

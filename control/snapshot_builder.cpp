@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "control/snapshot_draft.h"
+#include "control/snapshot_marks.h"
 #include "control/snapshot_network.h"
 #include "control/snapshot_next_hops.h"
 #include "control/snapshot_services.h"
@@ -197,6 +198,11 @@ std::expected<void, Error> SnapshotBuilder::put_config(SnapshotDraft& draft,
     draft.new_forwarding = config.forwarding;
     draft.marks.addresses = true;
     if (auto done = stage.put_shared_local_addresses(); !done) return done;
+  }
+  if (config.firewall_marks != model_->firewall_marks) {
+    draft.new_firewall_marks = config.firewall_marks;
+    draft.marks.addresses = true;
+    if (auto done = put_marks(draft); !done) return done;
   }
   for (const uint32_t id : gone)
     stage.remove(id);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "control/slot_table.h"
+#include "control/snapshot_marks.h"
 
 namespace headgate::control {
 namespace {
@@ -177,7 +178,8 @@ std::expected<void, Error> SnapshotDraft::place_service_slots() {
 std::expected<void, Error> SnapshotDraft::place_addresses() {
   const auto& host = network().host_addresses();
   const auto& shared = forwarding().local_addresses;
-  size_t entries = host.size() + shared.size();
+  const std::vector<net::IpAddress> marked = addresses_by_mark(*this);
+  size_t entries = host.size() + shared.size() + marked.size();
   for (uint32_t index = 0; index < model.identity.backend_end(); ++index) {
     entries += row(index).id != dataplane::none;
   }
@@ -191,6 +193,8 @@ std::expected<void, Error> SnapshotDraft::place_addresses() {
     for (const auto& local : state.local_addresses)
       table.add(local, dataplane::address_local);
   });
+  for (const auto& address : marked)
+    table.add(address, dataplane::address_vip);
   for (const auto& local : shared)
     table.add(local, dataplane::address_local);
   for (const auto& address : host)
@@ -240,6 +244,7 @@ std::vector<Block> SnapshotDraft::commit(uint64_t generation) {
     model.services[id] = std::move(state);
   if (new_network) model.network = std::move(*new_network);
   if (new_forwarding) model.forwarding = std::move(*new_forwarding);
+  if (new_firewall_marks) model.firewall_marks = std::move(*new_firewall_marks);
   if (new_wanted) model.wanted = std::move(*new_wanted);
   if (new_known_rows) model.known_rows = std::move(*new_known_rows);
   model.identity.commit(generation, removed_backends);

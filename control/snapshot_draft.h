@@ -43,6 +43,8 @@ struct ServiceState {
 enum class Part : uint8_t {
   service_slots,
   address_slots,
+  mark_rules,
+  mark_slots,
   chunk_list,
   next_hops,
   neighbour_slots,
@@ -79,6 +81,7 @@ struct SnapshotModel {
   NextHopTable next_hops;
   std::vector<bool> known_rows;  // next hops whose neighbour the kernel knows; may be shorter
   config::Forwarding forwarding;
+  std::vector<config::MarkRule> firewall_marks;
   std::vector<WantedNeighbour> wanted;
 };
 
@@ -120,6 +123,7 @@ struct SnapshotDraft {
   std::unordered_map<uint32_t, std::unique_ptr<dataplane::BackendChunk>> rows;  // by chunk
   std::optional<NetworkView> new_network;
   std::optional<config::Forwarding> new_forwarding;
+  std::optional<std::vector<config::MarkRule>> new_firewall_marks;
   std::optional<std::vector<WantedNeighbour>> new_wanted;
   std::optional<std::vector<bool>> new_known_rows;
 
@@ -129,6 +133,9 @@ struct SnapshotDraft {
   }
   [[nodiscard]] const config::Forwarding& forwarding() const {
     return new_forwarding ? *new_forwarding : model.forwarding;
+  }
+  [[nodiscard]] const std::vector<config::MarkRule>& firewall_marks() const {
+    return new_firewall_marks ? *new_firewall_marks : model.firewall_marks;
   }
 
   [[nodiscard]] const ServiceState& service(uint32_t id) const;

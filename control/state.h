@@ -11,12 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include "config/keepalived/keepalived.h"
 #include "config/model.h"
 #include "control/audit_log.h"
 #include "control/block_arena.h"
 #include "control/counter_view.h"
 #include "control/health_control.h"
 #include "control/kernel_state.h"
+#include "control/rates.h"
 #include "control/snapshot_builder.h"
 #include "control/snapshot_store.h"
 #include "control/vrrp_control.h"
@@ -93,10 +95,15 @@ class State {
   SnapshotBuilder builder;
 
   WorkerLoad load;
+  RateBook rates;
 
   std::shared_ptr<const config::Config> config = std::make_shared<config::Config>();
   std::vector<std::string> config_warnings;
   std::string config_path;
+  // What the file said when it was last made to run; commands may have changed something since.
+  std::shared_ptr<const config::Config> file_config = config;
+  bool reloads = false;                 // one is under way
+  config::keepalived::Options foreign;  // how to read a keepalived.conf
   // Puts into a configuration from a file what the daemon's command line said.
   std::function<void(config::Config&)> override_config = [](config::Config&) {};
   AuditLog audit;

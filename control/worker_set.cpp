@@ -60,6 +60,7 @@ std::expected<std::unique_ptr<WorkerSet>, Error> WorkerSet::create(
   shared.services = dataplane::service_shared(region);
   shared.mempool = ports.pool();
   shared.scheduler_limits = {header.limits.max_services, header.limits.max_backends};
+  shared.locality = std::make_unique<dataplane::LocalityTable>(options.seed);
   for (uint32_t i = 0; i < options.cores.size(); ++i) {
     shared.counters.push_back(dataplane::counter_rows(region, i));
   }

@@ -63,7 +63,7 @@ enum class ConnFlag : uint32_t {
   embryonic = 1U << 8,         // counts against the quota of half-open connections
   no_output = 1U << 9,         // nothing came back from the backend yet
   half_view = 1U << 10,        // replies do not pass here (DR, IPIP): input alone drives the state
-  one_packet = 1U << 11,       // goes with its first reply
+  one_packet = 1U << 11,       // of one-packet scheduling: has a reply key alone, lives seconds
   client_fin = 1U << 12,
   backend_fin = 1U << 13,
   has_reply_key = 1U << 14,  // set by ConnTable::publish

@@ -74,7 +74,7 @@ PublishResult ConnTable::publish(uint32_t worker, ConnRef ref, Keys keys) noexce
   ConnCommon& entry = common(ref);
   WorkerRow& row = rows_[worker];
   const StateWord filled = entry.state();
-  if (keys == Keys::both) entry.set_state(filled.with(ConnFlag::has_reply_key));
+  if (keys != Keys::forward_only) entry.set_state(filled.with(ConnFlag::has_reply_key));
   // Counted before anybody can see it and count it down.
   if (filled.has(ConnFlag::embryonic)) add_to(row.embryonic, 1);
 
@@ -92,14 +92,15 @@ PublishResult ConnTable::publish(uint32_t worker, ConnRef ref, Keys keys) noexce
 template <class Entry>
 PublishResult ConnTable::publish_entry(ConnRef ref, Entry& entry, Keys keys) noexcept {
   const auto forward_key = entry.key(Direction::forward);
-  const bool both = keys == Keys::both;
-  if (both) {
+  const bool has_reply = keys != Keys::forward_only;
+  if (has_reply) {
     const InsertResult reply = insert(ref, Direction::reply, entry.key(Direction::reply));
     if (reply.status == PublishStatus::exists) {
       return {PublishStatus::reply_taken, reply.holder, reply.seen};
     }
     if (reply.status != PublishStatus::inserted) return {reply.status, {}, reply.seen};
   }
+  if (keys == Keys::reply_only) return mark_published(ref, entry.common, has_reply);
   LateFill<Entry> late;
   if (fault(Fault::fill_after_publish)) late.hide(entry);
   const InsertResult forward = insert(ref, Direction::forward, forward_key);
@@ -108,18 +109,21 @@ PublishResult ConnTable::publish_entry(ConnRef ref, Entry& entry, Keys keys) noe
     late.show(entry);
   }
   if (forward.status != PublishStatus::inserted) {
-    if (both && !fault(Fault::lost_reply_rollback)) {
+    if (has_reply && !fault(Fault::lost_reply_rollback)) {
       remove_key(ref, Direction::reply, hash(entry.key(Direction::reply)));
     }
-    return {forward.status, forward.holder, both || forward.seen};
+    return {forward.status, forward.holder, has_reply || forward.seen};
   }
+  return mark_published(ref, entry.common, has_reply);
+}
+
+PublishResult ConnTable::mark_published(ConnRef ref, ConnCommon& entry, bool has_reply) noexcept {
   step(Step::mark_published, &entry);
-  const uint32_t before =
-      entry.common.state_bits.fetch_or(static_cast<uint32_t>(ConnFlag::published));
+  const uint32_t before = entry.state_bits.fetch_or(static_cast<uint32_t>(ConnFlag::published));
   // Who marked it dying before it was published may have looked for the forward key too early.
   // Either that actor's search finds the committed key or the mark is seen here.
   if (StateWord{before}.has(ConnFlag::dying) && !fault(Fault::dying_not_rechecked)) {
-    remove_keys(ref, both);
+    remove_keys(ref, has_reply);
     return {PublishStatus::unlinked, {}, true};
   }
   return {};

@@ -41,6 +41,8 @@
 // the reply key and unlink the entry: publish() therefore marks the entry `published` after the
 // last commit and, if it finds it `dying` then, removes the keys itself and says `unlinked`. Until
 // an entry is published nobody but its owner may count on it or change its state.
+// An entry that has a reply key alone is published by the same steps without the second one; who
+// removes its keys looks for a forward key that was never there.
 //
 // ## Removal and reuse
 // unlink() marks the entry dying (one caller wins) and removes the keys, the forward key first; who
@@ -107,8 +109,8 @@ struct PublishResult {
   bool seen = false;
 };
 
-// Which keys of the entry go in.
-enum class Keys : uint8_t { forward_only, both };
+// Which keys of the entry go in. An entry with a reply key alone is one-packet scheduling's.
+enum class Keys : uint8_t { forward_only, reply_only, both };
 
 struct UnlinkResult {
   bool won = false;  // this call unlinked the entry: the counts that `before` says are the caller's
@@ -282,6 +284,7 @@ class ConnTable {
 
   template <class Entry>
   PublishResult publish_entry(ConnRef ref, Entry& entry, Keys keys) noexcept;
+  PublishResult mark_published(ConnRef ref, ConnCommon& entry, bool has_reply) noexcept;
   template <class Key>
   InsertResult insert(ConnRef ref, Direction direction, const Key& key) noexcept;
   Announcement announce(uint64_t hash, Slot word) noexcept;

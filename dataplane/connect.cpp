@@ -1,6 +1,7 @@
 #include "dataplane/connect.h"
 
 #include "dataplane/flow_start.h"
+#include "dataplane/marks.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/originate.h"
 
@@ -149,6 +150,24 @@ void forward_icmp(Worker& worker, Packet& packet, uint8_t source_flags) noexcept
   drop(worker, packet.mbuf, Verdict::drop_no_service);
 }
 
+// A local address is not balanced, whatever networks are marked: what comes to it are answers of
+// backends.
+const ServiceBlock* marked_service(const Worker& worker, const Packet& packet,
+                                   uint8_t flags) noexcept {
+  if ((flags & (address_vip | address_local)) == address_local) return nullptr;
+  return service_by_mark(
+      worker.region, *worker.root,
+      {packet.source(), packet.destination(), packet.destination_port(), packet.protocol});
+}
+
+const ServiceBlock* service_of_address(const Worker& worker, const Packet& packet) noexcept {
+  const auto find = [&](net::be16 port) noexcept {
+    return find_service(worker.region, *worker.root, packet.destination(), packet.protocol, port);
+  };
+  const ServiceBlock* exactly = find(packet.destination_port());
+  return exactly != nullptr ? exactly : find({});
+}
+
 // Then the VIP and the service need not be looked up again.
 bool is_to_latest_service(const Worker& worker, const Packet& packet) noexcept {
   const ServiceBlock* service = worker.starts.service;
@@ -171,15 +190,15 @@ void forward_unknown(Worker& worker, Packet& packet) noexcept {
   if (is_inactive(worker, packet.destination(), flags)) {
     return drop(worker, packet.mbuf, Verdict::drop_vip_inactive);
   }
+  const bool marks = has_marks(*worker.root);
+  if (marks) {
+    const ServiceBlock* service = marked_service(worker, packet, flags);
+    if (service != nullptr) return start_flow(worker, packet, *service);
+  }
   if ((flags & address_vip) != 0) {
-    const ServiceBlock* service = find_service(worker.region, *worker.root, packet.destination(),
-                                               packet.protocol, packet.destination_port());
-    if (service == nullptr) {
-      service =
-          find_service(worker.region, *worker.root, packet.destination(), packet.protocol, {});
-    }
-    if (service != nullptr) {
-      worker.starts.service = service;
+    if (const ServiceBlock* service = service_of_address(worker, packet)) {
+      // Of the next packet to it, where it comes from may say otherwise.
+      if (!marks) worker.starts.service = service;
       return start_flow(worker, packet, *service);
     }
     if ((flags & address_host) == 0) return no_service(worker, packet);

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <span>
 
+#include "dataplane/flow_entry.h"
 #include "dataplane/forward.h"
 #include "dataplane/fullnat_ports.h"
 #include "dataplane/lifetime.h"
+#include "dataplane/one_packet.h"
 #include "dataplane/originate.h"
-#include "dataplane/persistence.h"
 #include "dataplane/tcp_state.h"
 
 namespace headgate::dataplane {
@@ -16,28 +17,9 @@ namespace {
 // How often a flow is started over after it met a connection that was just ending.
 constexpr int start_tries = 3;
 
-NewFlow flow_of(const Packet& packet) noexcept {
-  return {packet.source(), packet.destination(), packet.source_port()};
-}
-
-void refuse(Worker& worker, Packet& packet, const ServiceBlock& service, Verdict verdict) noexcept {
-  worker.counters.services[service.id].refused.add(1);
-  drop(worker, packet.mbuf, verdict);
-}
-
-// LVS reports a service without a usable backend by ICMP, to TCP as well.
-void no_backend(Worker& worker, Packet& packet, const ServiceBlock& service) noexcept {
-  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination());
-  refuse(worker, packet, service, Verdict::drop_no_backend);
-}
-
 void no_connection(Worker& worker, Packet& packet) noexcept {
   originate_reset(worker, packet);
   drop(worker, packet.mbuf, Verdict::drop_no_connection);
-}
-
-bool is_stateless_mode(Mode mode) noexcept {
-  return mode == Mode::dr || mode == Mode::ipip;
 }
 
 // The backend that every machine chooses for this flow, if it needs no connection; else null.
@@ -72,51 +54,6 @@ bool hashes_mid_stream(const Worker& worker, const ServiceBlock& service) noexce
   return until != 0 && static_cast<int32_t>(until - worker.now.tick) > 0;
 }
 
-uint32_t choose_backend(Worker& worker, const Packet& packet,
-                        const ServiceBlock& service) noexcept {
-  if (service.persistence_ticks != 0) {
-    const uint32_t known = persistent_backend(worker, service, packet);
-    if (known != none) return known;
-  }
-  const uint32_t index =
-      worker.scheduler.schedule(worker.region, service, flow_of(packet), worker.now.ns);
-  if (index == none) return none;
-  const uint32_t chosen = worker.region.element(service.backends, index).backend_id;
-  return service.persistence_ticks == 0 ? chosen
-                                        : remember_backend(worker, service, packet, chosen);
-}
-
-// The entry's two ends as the mode sets them; `local` only matters for modes with a reply key.
-struct Ends {
-  net::IpAddress backend;
-  net::IpAddress local;
-  net::be16 backend_port;
-  net::be16 local_port;
-};
-
-template <typename Entry, typename Convert>
-void fill_addresses(Entry& entry, const Packet& packet, const Ends& ends,
-                    Convert convert) noexcept {
-  entry.client_ip = convert(packet.source());
-  entry.vip = convert(packet.destination());
-  entry.client_port = packet.source_port();
-  entry.vport = packet.destination_port();
-  entry.backend_ip = convert(ends.backend);
-  entry.local_ip = convert(ends.local);
-  entry.backend_port = ends.backend_port;
-  entry.local_port = ends.local_port;
-}
-
-void fill_keys(ConnTable& table, ConnRef ref, const Packet& packet, const Ends& ends) noexcept {
-  if (ref.is_v6()) {
-    fill_addresses(table.v6(ref), packet, ends,
-                   [](const net::IpAddress& address) noexcept { return address.v6(); });
-  } else {
-    fill_addresses(table.v4(ref), packet, ends,
-                   [](const net::IpAddress& address) noexcept { return address.v4(); });
-  }
-}
-
 ConnState first_state(const Packet& packet, Mode mode) noexcept {
   if (packet.protocol != net::protocol_tcp) return ConnState::udp;
   return next_state(ConnState::none, Direction::forward, packet.tcp_flags, is_stateless_mode(mode));
@@ -138,46 +75,19 @@ void fill_entry(Worker& worker, ConnRef ref, const Packet& packet, const Service
                               (service.flags & service_udp_inactive) != 0));
 }
 
-net::be16 backend_port_of(const Packet& packet, const BackendRow& backend) noexcept {
-  return backend.port.raw() == 0 ? packet.destination_port() : backend.port;
-}
-
-// Where the backend's packets come in, if its way leads through a port at all.
-const WorkerPort* port_towards(const Worker& worker, const BackendRow& backend) noexcept {
-  const NextHop& hop = hop_at(worker, backend.next_hop);
-  if (hop.port >= worker.ports.size()) return nullptr;
-  return &worker.ports[hop.port];
-}
-
-// What the replies look like that a backend sends to the i-th of the local addresses, from the one
-// on that follows from the flow.
-ReplyTuple fullnat_reply(const Worker& worker, const Packet& packet, const ServiceBlock& service,
-                         const BackendRow& backend, uint32_t i) noexcept {
-  const uint32_t count = service.local_addresses.count;
-  const auto first = static_cast<uint32_t>((packet.hash >> 32) % count);
-  const WorkerPort* port = port_towards(worker, backend);
-  const bool rss_known = port != nullptr && port->rss != nullptr && port->rx_queue != none16;
-  return {.rss = rss_known ? port->rss : nullptr,
-          .backend = backend.address,
-          .local = worker.region.element(service.local_addresses, (first + i) % count),
-          .backend_port = backend_port_of(packet, backend),
-          .queue = rss_known ? port->rx_queue : uint16_t{0}};
-}
-
 // Publishes with one port after the other until a reply key is free. An address whose ports are all
 // tried gives way to the next one; which is first follows from the flow.
 PublishResult publish_fullnat(Worker& worker, ConnRef& ref, const FlowStart& start,
                               const BackendRow& backend) noexcept {
   const Packet& packet = *start.packet;
   const ServiceBlock& service = *start.service;
-  static constexpr uint32_t most_addresses = 4;
   PublishResult result{.status = PublishStatus::reply_taken, .holder = {}, .seen = false};
-  const uint32_t count = std::min(service.local_addresses.count, most_addresses);
+  const uint32_t count = std::min(service.local_addresses.count, most_local_addresses);
   for (uint32_t i = 0; i < count; ++i) {
     const ReplyTuple reply =
         i == 0 ? start.reply : fullnat_reply(worker, packet, service, backend, i);
     const net::IpAddress& local = reply.local;
-    const uint32_t pair = mix_hash(address_hash(local) | uint64_t{backend.id} << 32);
+    const uint32_t pair = pair_hash(local, backend);
     const bool exhausted = worker.exhausted_pairs.has(pair, worker.now.tick);
     PortCandidates candidates(
         packet.hash, PortRange{}, reply,
@@ -227,12 +137,12 @@ void flow_begins(Worker& worker, FlowStart& start, ConnRef ref, StateWord publis
   forward_first(worker, *start.packet, ref);
 }
 
-// Nothing free to tell this connection's replies by.
-void refuse_reply_key(Worker& worker, Packet& packet, const ServiceBlock& service,
-                      Mode mode) noexcept {
-  originate_icmp_error(worker, packet, IcmpError::port_unreachable, packet.destination());
-  refuse(worker, packet, service,
-         mode == Mode::fullnat ? Verdict::drop_no_local_port : Verdict::drop_reply_key_taken);
+// The holder of a reply key that another connection wants: it is about to go, or it waits for the
+// answer to a packet that was scheduled by itself, and the service does not do that any more.
+bool gives_way(const ConnCommon& holder, const ServiceBlock& service) noexcept {
+  const StateWord state = holder.state();
+  return state.has(ConnFlag::dying) ||
+         (state.has(ConnFlag::one_packet) && holder.service_id == service.id);
 }
 
 // One try at making the connection. True when the packet is dealt with.
@@ -260,8 +170,7 @@ bool try_to_connect(Worker& worker, FlowStart& start, const BackendRow& backend)
       end_connection(worker, result.holder.ref);
       return false;
     case PublishStatus::reply_taken:
-      if (!result.holder.is_miss() &&
-          table.common(result.holder.ref).state().has(ConnFlag::dying)) {
+      if (!result.holder.is_miss() && gives_way(table.common(result.holder.ref), service)) {
         end_connection(worker, result.holder.ref);
         return false;
       }
@@ -338,6 +247,7 @@ void mid_stream(Worker& worker, Packet& packet, const ServiceBlock& service) noe
 
 void start_flow(Worker& worker, Packet& packet, const ServiceBlock& service) noexcept {
   const bool is_tcp = packet.protocol == net::protocol_tcp;
+  if (is_scheduled_alone(packet, service)) return forward_one_packet(worker, packet, service);
   const bool sloppy = worker.root->settings.sloppy_tcp != 0;
   if (is_tcp && !starts_connection(packet.tcp_flags, sloppy)) {
     return mid_stream(worker, packet, service);

@@ -365,6 +365,13 @@ void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept {
   forward_request(worker, packet, connection, ref, connection.state(), *backend);
 }
 
+void forward_scheduled(Worker& worker, Packet& packet, const BackendRow& backend,
+                       ConnRef ref) noexcept {
+  count_packet_in(worker, backend.service_id, backend.id, packet.l3_length);
+  send_to_backend(worker, packet, backend, backend.mode, ref,
+                  sent_to_backend[static_cast<uint32_t>(backend.mode)]);
+}
+
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept {
   worker.counters.worker->fallback_stateless.add(1);
   count_packet_in(worker, backend.service_id, backend.id, packet.l3_length);

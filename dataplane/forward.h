@@ -17,6 +17,11 @@ void forward_all(Worker& worker, Flows& flows) noexcept;
 // Forwards the first packet of a connection that this worker has just made.
 void forward_first(Worker& worker, Packet& packet, ConnRef ref) noexcept;
 
+// Forwards a packet that was scheduled by itself, as one of a connection to `backend` would go.
+// With NAT and FULLNAT `ref` is the entry of its answer.
+void forward_scheduled(Worker& worker, Packet& packet, const BackendRow& backend,
+                       ConnRef ref) noexcept;
+
 // Forwards a packet to `backend` without a connection (DR and IPIP only).
 void forward_stateless(Worker& worker, Packet& packet, const BackendRow& backend) noexcept;
 

@@ -42,6 +42,7 @@ uint32_t timeout_ticks(const Worker& worker, StateWord state) noexcept {
   if (worker.embryonic_pressure && state.has(ConnFlag::embryonic)) {
     return settings.embryonic_timeout_pressure_ticks;
   }
+  if (state.has(ConnFlag::one_packet)) return one_packet_reply_ticks;
   return settings.timeout_ticks[static_cast<uint32_t>(state.state())];
 }
 

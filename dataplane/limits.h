@@ -48,6 +48,17 @@ inline constexpr uint32_t tx_buffer_frames = 64;
 // Frames taken from one receive queue at once: enough to hide a cache miss behind the others.
 inline constexpr uint32_t burst_frames = 32;
 
+// How long an answer to a packet that was scheduled by itself (NAT, FULLNAT) is waited for.
+inline constexpr uint32_t one_packet_reply_ticks = 5 * ticks_per_second;
+
+// What lblc and lblcr remember: destinations of all services together, backends of one destination,
+// for how long without use, and how long a set of backends stays as it is before it gets smaller.
+inline constexpr uint32_t locality_groups = 8192;
+inline constexpr uint32_t locality_ways = 4;
+inline constexpr uint32_t locality_servers = 6;
+inline constexpr uint32_t locality_idle_ticks = 24 * 3600 * ticks_per_second;
+inline constexpr uint32_t locality_shrink_ticks = 360 * ticks_per_second;
+
 // Unicast packets a second that one worker takes for routing protocols and hands to the kernel
 // before all others. Anybody can send what looks like them; what is beyond shares the way of the
 // rest.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/lifetime.h"
+#include "dataplane/marks.h"
 
 namespace headgate::dataplane {
 namespace {
@@ -16,7 +17,9 @@ struct TemplateKey {
 
 TemplateKey key_for(const ServiceBlock& service, const net::IpAddress& client,
                     const net::IpAddress& vip, uint8_t protocol) noexcept {
-  return {net::masked(client, service.persistence_prefix), vip, service.port, protocol};
+  const net::IpAddress masked = net::masked(client, service.persistence_prefix);
+  if (service.firewall_mark == 0) return {masked, vip, service.port, protocol};
+  return {masked, address_of_mark(service.firewall_mark, client.family), {}, 0};
 }
 
 Hit find_template(const ConnTable& table, const TemplateKey& key) noexcept {
@@ -72,11 +75,19 @@ bool takes_new_connections(const Worker& worker, const ServiceBlock& service,
   return !quiescent || (service.flags & service_quiescent_reschedules) == 0;
 }
 
+const ServiceBlock* if_persistent(const ServiceBlock* service) noexcept {
+  return service != nullptr && service->persistence_ticks != 0 ? service : nullptr;
+}
+
 const ServiceBlock* service_of_template(const Worker& worker, const net::IpAddress& vip,
                                         uint8_t protocol, net::be16 port) noexcept {
+  if (protocol == 0) {
+    return if_persistent(
+        find_marked_service(worker.region, *worker.root, mark_of_address(vip), vip.family));
+  }
   const ServiceBlock* service = find_service(worker.region, *worker.root, vip, protocol, port);
   if (service == nullptr) service = find_service(worker.region, *worker.root, vip, protocol, {});
-  return service != nullptr && service->persistence_ticks != 0 ? service : nullptr;
+  return if_persistent(service);
 }
 
 struct Forward {
@@ -99,6 +110,11 @@ const ServiceBlock* persistent_service_of(const Worker& worker, ConnRef connecti
   const ConnCommon& entry = worker.connections.common(connection);
   if (!entry.state().has(ConnFlag::has_template)) return nullptr;
   const Forward forward = forward_of(worker.connections, connection);
+  if (has_marks(*worker.root)) {
+    const ServiceBlock* marked = service_by_mark(
+        worker.region, *worker.root, {forward.client, forward.vip, forward.vport, entry.protocol});
+    if (marked != nullptr && marked->id == entry.service_id) return if_persistent(marked);
+  }
   return service_of_template(worker, forward.vip, entry.protocol, forward.vport);
 }
 

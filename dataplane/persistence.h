@@ -1,7 +1,8 @@
 // Persistence: connections of one client (or network of clients) go to one backend. A template in
 // the connection table remembers which: its key is the masked client address, the VIP and the
 // service's port (0 for a service of all ports), and it goes in before its first connection, so
-// that two workers that see the first two connections at once agree.
+// that two workers that see the first two connections at once agree. That of a firewall mark's
+// service has the mark in the VIP's place and protocol 0: one for all addresses and ports.
 //
 // A template outlives its connections: it expires when neither a new connection nor a look of the
 // timer wheel at a living one has touched it for the persistence time-out.

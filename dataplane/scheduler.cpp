@@ -34,8 +34,9 @@ size_t Scheduler::bytes_needed(const SchedulerLimits& limits) noexcept {
 }
 
 Scheduler::Scheduler(const SchedulerLimits& limits, std::span<std::byte> memory,
-                     std::span<const CounterRows> workers, uint32_t self) noexcept
-    : workers_(workers), own_rows_(workers[self].backends), self_(self) {
+                     std::span<const CounterRows> workers, uint32_t self,
+                     LocalityTable* locality) noexcept
+    : workers_(workers), own_rows_(workers[self].backends), locality_(locality), self_(self) {
   const size_t service_bytes = rounded_up(limits.services * sizeof(ServiceState));
   auto* services = reinterpret_cast<ServiceState*>(memory.data());
   auto* backends = reinterpret_cast<BackendView*>(memory.data() + service_bytes);
@@ -55,15 +56,21 @@ uint32_t Scheduler::schedule(RegionView region, const ServiceBlock& service, con
   apply_counts(pool);
   sweep(pool, now_ns);
 
-  Pool::Pick pick = pool.select(flow);
+  const bool by_locality = locality_ != nullptr && pool.remembers_destinations();
+  const Pick pick = by_locality ? choose_by_locality(pool, flow, now_ns) : choose(pool, flow);
+  if (pick.position == none || !pool.usable(pick.position)) return none;
+  pool.remember(pick);
+  return pool.index_of(pick.position);
+}
+
+Scheduler::Pick Scheduler::choose(Pool& pool, const NewFlow& flow) noexcept {
+  Pick pick = pool.select(flow);
   for (uint32_t choices = 1; pick.position != none && !is_certain(pool, pick.position); ++choices) {
     pool.replay(pick.position);
     if (choices == max_choices) break;
     pick = pool.select(flow);
   }
-  if (pick.position == none || !pool.usable(pick.position)) return none;
-  pool.remember(pick);
-  return pool.index_of(pick.position);
+  return pick;
 }
 
 // Whether the view of a backend that was chosen for its live connections, or has a threshold, holds
@@ -71,7 +78,7 @@ uint32_t Scheduler::schedule(RegionView region, const ServiceBlock& service, con
 bool Scheduler::is_certain(const Pool& pool, uint32_t position) noexcept {
   const ServiceBackend& backend = pool.at(position);
   if (workers_.size() == 1) return true;
-  if (!pool.is_least_connection() && backend.upper_threshold == 0) return true;
+  if (!pool.looks_at_connections() && backend.upper_threshold == 0) return true;
   return !refresh(backend_index(backend.backend_id));
 }
 
@@ -157,7 +164,7 @@ void Scheduler::place_cursor(Pool& pool) noexcept {
 void Scheduler::place_backends(Pool& pool) noexcept {
   ServiceState& state = pool.state();
   const uint32_t service_id = pool.service().id;
-  state.follows_live = pool.is_least_connection();
+  state.follows_live = pool.looks_at_connections();
   for (uint32_t p = 0; p < pool.count(); ++p) {
     const ServiceBackend& backend = pool.at(p);
     BackendView& view = pool.view(p);
@@ -173,7 +180,7 @@ void Scheduler::place_backends(Pool& pool) noexcept {
     view.upper_threshold = backend.upper_threshold;
     view.lower_threshold = backend.lower_threshold;
     view.judge_overload();
-    view.tracked = pool.has_tree() && (pool.is_least_connection() || backend.upper_threshold != 0);
+    view.tracked = pool.has_tree() && (pool.looks_at_connections() || backend.upper_threshold != 0);
     state.follows_live |= backend.upper_threshold != 0;
   }
 }

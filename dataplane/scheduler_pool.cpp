@@ -14,6 +14,13 @@ struct Scheduler::Pool::Heaviest {
   }
 };
 
+// ovf
+struct Scheduler::Pool::Overflowing : Heaviest {
+  [[nodiscard]] bool plays(uint16_t p) const noexcept {
+    return pool.usable(p) && !pool.is_overfull(p);
+  }
+};
+
 struct Scheduler::Pool::LeastConnections : Heaviest {
   [[nodiscard]] uint64_t load(uint16_t p) const noexcept {
     const BackendView& view = pool.view(p);
@@ -50,7 +57,11 @@ auto Scheduler::Pool::with_rules(Action&& action) const noexcept {
   switch (service_.scheduler) {
     case SchedulerKind::lc:
       return action(LeastConnections{{*this}});
+    case SchedulerKind::ovf:
+      return action(Overflowing{{*this}});
     case SchedulerKind::wlc:
+    case SchedulerKind::lblc:
+    case SchedulerKind::lblcr:
       return action(LeastWeightedConnections{{{*this}}});
     case SchedulerKind::sed:
       return action(ShortestDelay{{*this}});
@@ -63,7 +74,7 @@ auto Scheduler::Pool::with_rules(Action&& action) const noexcept {
 
 // ---- choices ------------------------------------------------------------------------------------
 
-Scheduler::Pool::Pick Scheduler::Pool::select(const NewFlow& flow) const noexcept {
+Scheduler::Pick Scheduler::Pool::select(const NewFlow& flow) const noexcept {
   switch (service_.scheduler) {
     case SchedulerKind::rr:
       return round_robin();
@@ -78,7 +89,7 @@ Scheduler::Pool::Pick Scheduler::Pool::select(const NewFlow& flow) const noexcep
   }
 }
 
-Scheduler::Pool::Pick Scheduler::Pool::round_robin() const noexcept {
+Scheduler::Pick Scheduler::Pool::round_robin() const noexcept {
   const uint32_t position = heavier_from(state_.next_position, 0);
   return {.position = position != none ? position : heavier_from(0, 0)};
 }
@@ -87,7 +98,7 @@ Scheduler::Pool::Pick Scheduler::Pool::round_robin() const noexcept {
 // down by the greatest common divisor each lap, from the highest weight minus that to 0 and up
 // again, so a backend is chosen in (weight / divisor) of (highest weight / divisor) laps. As in LVS
 // the very first lap is the one at 0: everybody once.
-Scheduler::Pool::Pick Scheduler::Pool::weighted_round_robin() const noexcept {
+Scheduler::Pick Scheduler::Pool::weighted_round_robin() const noexcept {
   const uint32_t position = heavier_from(state_.next_position, state_.level);
   if (position != none) return {.position = position, .level = state_.level};
 
@@ -141,7 +152,7 @@ uint32_t first_hashed(const uint16_t* table, const ServiceBlock& service, uint32
 
 }  // namespace
 
-Scheduler::Pool::Pick Scheduler::Pool::hashed(const NewFlow& flow) const noexcept {
+Scheduler::Pick Scheduler::Pool::hashed(const NewFlow& flow) const noexcept {
   const uint32_t hash = flow_hash(service_, flow);
   const uint32_t index = first_hashed(table_, service_, hash,
                                       [this](uint32_t i) noexcept { return usable(index_of(i)); });
@@ -156,6 +167,21 @@ uint32_t stateless_backend(RegionView region, const ServiceBlock& service,
   const ServiceBackend* backends = region.at(service.backends.first);
   return first_hashed(region.at(service.maglev.first), service, flow_hash(service, flow),
                       [=](uint32_t i) noexcept { return backends[i].weight != 0; });
+}
+
+bool Scheduler::Pool::is_less_loaded(uint32_t b, uint32_t a) const noexcept {
+  return LeastWeightedConnections{{{*this}}}.beats(static_cast<uint16_t>(b),
+                                                   static_cast<uint16_t>(a));
+}
+
+// The least loaded one has it, mostly; inactive connections may hide another.
+bool Scheduler::Pool::has_half_idle() const noexcept {
+  const uint32_t least = best();
+  if (least != none && is_half_idle(least)) return true;
+  for (uint32_t p = 0; p < count_; ++p) {
+    if (is_half_idle(p)) return true;
+  }
+  return false;
 }
 
 // ---- searches -----------------------------------------------------------------------------------

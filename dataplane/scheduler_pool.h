@@ -67,6 +67,12 @@ struct Scheduler::ServiceState {
   bool follows_live = false;  // live connections matter to its choices
 };
 
+// What was found, and what to remember if it is taken.
+struct Scheduler::Pick {
+  uint32_t position = none;
+  uint32_t level = 0;
+};
+
 class Scheduler::Pool {
  public:
   Pool(RegionView region, const ServiceBlock& service, ServiceState& state,
@@ -85,11 +91,6 @@ class Scheduler::Pool {
     }
   }
 
-  // What select() found, and what to remember if it is taken.
-  struct Pick {
-    uint32_t position = none;
-    uint32_t level = 0;
-  };
   [[nodiscard]] Pick select(const NewFlow& flow) const noexcept;
   void remember(const Pick& pick) noexcept {
     state_.last_id = at(pick.position).backend_id;
@@ -116,14 +117,36 @@ class Scheduler::Pool {
   [[nodiscard]] bool usable(uint32_t position) const noexcept {
     return at(position).weight != 0 && !view(position).overloaded;
   }
-  [[nodiscard]] bool is_least_connection() const noexcept {
-    return service_.scheduler == SchedulerKind::lc || service_.scheduler == SchedulerKind::wlc ||
-           service_.scheduler == SchedulerKind::sed || service_.scheduler == SchedulerKind::nq;
+  [[nodiscard]] bool remembers_destinations() const noexcept {
+    return service_.scheduler == SchedulerKind::lblc || service_.scheduler == SchedulerKind::lblcr;
   }
+  [[nodiscard]] bool looks_at_connections() const noexcept {
+    switch (service_.scheduler) {
+      case SchedulerKind::lc:
+      case SchedulerKind::wlc:
+      case SchedulerKind::sed:
+      case SchedulerKind::nq:
+      case SchedulerKind::ovf:
+        return true;
+      default:
+        return remembers_destinations();
+    }
+  }
+
+  // Of wlc: whether b has strictly less to do than a, for its weight. Both have weight.
+  [[nodiscard]] bool is_less_loaded(uint32_t b, uint32_t a) const noexcept;
+  [[nodiscard]] bool is_overfull(uint32_t position) const noexcept {
+    return view(position).active_connections() > at(position).weight;
+  }
+  [[nodiscard]] bool is_half_idle(uint32_t position) const noexcept {
+    return usable(position) && view(position).active_connections() * 2 < at(position).weight;
+  }
+  [[nodiscard]] bool has_half_idle() const noexcept;
 
  private:
   // The rules of the tournament, by scheduler.
   struct Heaviest;
+  struct Overflowing;
   struct LeastConnections;
   struct LeastWeightedConnections;
   struct ShortestDelay;

@@ -1,6 +1,7 @@
 // The snapshot: the immutable configuration that workers read.
 //
 //   SnapshotRoot ──┬─ service slots ──> ServiceBlock (one per service) ──> backends, hash table
+//                  ├─ mark rules         which packets are a firewall mark's, with an index
 //                  ├─ address slots      VIPs, local addresses, the host's own
 //                  ├─ backend chunks ──> 256 BackendRow each, by backend id
 //                  ├─ next hops          NextHop rows: what to write into the Ethernet header
@@ -96,6 +97,32 @@ struct ServiceSlot {
   uint32_t hash;
   uint32_t reserved;
   Offset<ServiceBlock> block;  // none: the probe ends here
+};
+
+// ---- firewall marks ---------------------------------------------------------------------------
+
+// A rule with one range of destination ports. Of those that fit a packet the one of the lowest
+// order counts.
+struct MarkRule {
+  uint32_t order;
+  uint32_t mark;        // not 0
+  uint16_t first_port;  // host order, both included
+  uint16_t last_port;
+  uint8_t protocol;  // 0: TCP and UDP
+  uint8_t destination_bits;
+  uint8_t source_bits;
+  uint8_t reserved[3];
+  net::IpAddress destination;  // masked
+  net::IpAddress source;       // masked; without family: any
+};
+static_assert(sizeof(MarkRule) == 52);
+
+// The rules whose destination is this one address.
+struct MarkSlot {  // open addressing from address_hash(); family none: the probe ends here
+  net::IpAddress address;
+  uint8_t reserved[3];
+  uint32_t first;  // of SnapshotRoot::mark_rules
+  uint32_t count;
 };
 
 // ---- backends -------------------------------------------------------------------------------
@@ -212,7 +239,7 @@ struct RouteTable {
 // Workers answer ARP, ND and, unless the twin holds it, echo for VIPs and local addresses, but not
 // while another router is master of them: see OwnershipSlot.
 enum AddressFlag : uint8_t {
-  address_vip = 1U << 0,    // has services
+  address_vip = 1U << 0,    // has services, by itself or as the one destination of a mark rule
   address_local = 1U << 1,  // a FULLNAT source of ours
   address_host = 1U << 2,   // held by the kernel's twin
   // A backend's: what it sends to the host is told apart (health checks).
@@ -279,6 +306,10 @@ struct SnapshotRoot {
   uint64_t generation;                     // 1, 2, 3, …
   OffsetArray<ServiceSlot> service_slots;  // a power of two, or empty
   OffsetArray<AddressSlot> address_slots;  // likewise
+  // First `mark_networks` rules whose destination is a network, by their order; then those of
+  // single addresses, each address's together and by their order. Empty without rules.
+  OffsetArray<MarkRule> mark_rules;
+  OffsetArray<MarkSlot> mark_slots;  // a power of two, or empty
   OffsetArray<Offset<BackendChunk>> backend_chunks;
   OffsetArray<NextHop> next_hops;
   OffsetArray<NeighbourSlot> neighbour_slots;  // a power of two, or empty
@@ -292,7 +323,7 @@ struct SnapshotRoot {
   // Differs whenever connections are to end, or to end sooner, that may send nothing more: a
   // backend got a deadline, `backend_expire` or `backend_reset`, a time-out became shorter.
   uint32_t sweep_serial;
-  uint32_t reserved;
+  uint32_t mark_networks;
   Settings settings;
 };
 static_assert(std::is_trivially_copyable_v<SnapshotRoot>);
@@ -346,6 +377,23 @@ static_assert(std::is_trivially_copyable_v<ServiceBlock>);
         service->firewall_mark == 0) {
       return service;
     }
+  }
+  return nullptr;
+}
+
+// The service of this mark and family, or null.
+[[nodiscard]] inline const ServiceBlock* find_marked_service(RegionView region,
+                                                             const SnapshotRoot& root,
+                                                             uint32_t mark,
+                                                             net::Family family) noexcept {
+  const uint32_t count = root.service_slots.count;
+  const uint32_t hash = service_mark_hash(mark, family);
+  for (uint32_t i = 0; i < count; ++i) {
+    const ServiceSlot& slot = region.element(root.service_slots, (hash + i) & (count - 1));
+    if (!slot.block) return nullptr;
+    if (slot.hash != hash) continue;
+    const ServiceBlock* service = region.at(slot.block);
+    if (service->firewall_mark == mark && service->vip.family == family) return service;
   }
   return nullptr;
 }

@@ -109,7 +109,7 @@ Worker::Worker(const WorkerOptions& worker_options, SharedState& shared_state)
       scheduler_memory(aligned_memory(Scheduler::bytes_needed(shared_state.scheduler_limits))),
       scheduler(shared_state.scheduler_limits,
                 {scheduler_memory.get(), Scheduler::bytes_needed(shared_state.scheduler_limits)},
-                shared_state.counters, worker_options.id),
+                shared_state.counters, worker_options.id, shared_state.locality.get()),
       random_state(worker_options.seed | 1) {}
 
 uint32_t worker_turn(Worker& worker, Moment now) noexcept {

@@ -102,9 +102,10 @@ struct SharedState {
   std::vector<CounterRows> counters;  // by worker
   std::vector<Worker*> workers;       // by worker; filled before the first turn
   SchedulerLimits scheduler_limits{};
-  std::span<ServiceShared> services;       // by service id
-  rte_mempool* mempool = nullptr;          // for packets of our own
-  rte_ring* neighbour_requests = nullptr;  // NeighbourRequest elements, to control
+  std::unique_ptr<LocalityTable> locality;  // null: lblc and lblcr remember nothing
+  std::span<ServiceShared> services;        // by service id
+  rte_mempool* mempool = nullptr;           // for packets of our own
+  rte_ring* neighbour_requests = nullptr;   // NeighbourRequest elements, to control
   // Control's: there are probes through the data path, so that what comes to the host from a VIP of
   // ours may be an answer to one.
   std::atomic<bool> probing{false};

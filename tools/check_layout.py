@@ -32,7 +32,7 @@ ARROWS = {
     "config": (["config/", "dataplane/net/"], ["yaml-cpp/", "fmt/", "re2/"]),
     "vrrp": (["vrrp/", "dataplane/net/"], ["fmt/"]),
     "control": (["control/", "vrrp/", "config/", "dataplane/"], ANY),
-    "tools": (["tools/", "control/protocol.h", "dataplane/net/"], ["CLI/", "boost/", "fmt/"]),
+    "tools": (["tools/", "control/protocol.h", "config/", "dataplane/net/"], ["CLI/", "boost/", "fmt/"]),
     "tests": (ANY, ANY),
 }
 LIBRARIES = re.compile(

@@ -47,6 +47,27 @@ constexpr std::array backends{
     ListColumn{"REFUSED", "refused", Kind::count, true},
     ListColumn{"REASON", "reason"},
 };
+constexpr std::array service_rates{
+    ListColumn{"SERVICE", "service"},
+    ListColumn{"NAME", "name"},
+    ListColumn{"BACKENDS", "usable", Kind::plain, true, "backends"},
+    ListColumn{"CONNS/S", "connections_per_s", Kind::count, true},
+    ListColumn{"IN PKTS/S", "in_packets_per_s", Kind::count, true},
+    ListColumn{"OUT PKTS/S", "out_packets_per_s", Kind::count, true},
+    ListColumn{"IN BYTES/S", "in_bytes_per_s", Kind::bytes, true},
+    ListColumn{"OUT BYTES/S", "out_bytes_per_s", Kind::bytes, true},
+};
+constexpr std::array backend_rates{
+    ListColumn{"SERVICE", "service"},
+    ListColumn{"BACKEND", "backend"},
+    ListColumn{"NAME", "name"},
+    ListColumn{"STATE", "state"},
+    ListColumn{"CONNS/S", "connections_per_s", Kind::count, true},
+    ListColumn{"IN PKTS/S", "in_packets_per_s", Kind::count, true},
+    ListColumn{"OUT PKTS/S", "out_packets_per_s", Kind::count, true},
+    ListColumn{"IN BYTES/S", "in_bytes_per_s", Kind::bytes, true},
+    ListColumn{"OUT BYTES/S", "out_bytes_per_s", Kind::bytes, true},
+};
 constexpr std::array checks{
     ListColumn{"SERVICE", "service"},
     ListColumn{"BACKEND", "backend"},
@@ -125,22 +146,30 @@ constexpr std::array audit{
 };
 
 constexpr std::array layouts{
-    ListLayout{"show services", "No services are configured.", false, services},
-    ListLayout{"show backends", "No backends.", false, backends},
-    ListLayout{"show checks", "No checks.", false, checks},
-    ListLayout{"show connections", "No connections.", true, connections},
-    ListLayout{"show ports", "No ports.", false, ports},
-    ListLayout{"show workers", "No workers.", false, workers},
-    ListLayout{"show drops", "Nothing was dropped.", false, drops},
-    ListLayout{"show neighbours", "No neighbours are in use.", false, neighbours},
-    ListLayout{"show audit", "No changes.", false, audit},
-    ListLayout{"show vrrp", "No virtual routers.", false, vrrp},
+    ListLayout{"show services", "No services are configured.", false, false, services},
+    ListLayout{"show services", "No services are configured.", false, true, service_rates},
+    ListLayout{"show backends", "No backends.", false, false, backends},
+    ListLayout{"show backends", "No backends.", false, true, backend_rates},
+    ListLayout{"show checks", "No checks.", false, false, checks},
+    ListLayout{"show connections", "No connections.", true, false, connections},
+    ListLayout{"show ports", "No ports.", false, false, ports},
+    ListLayout{"show workers", "No workers.", false, false, workers},
+    ListLayout{"show drops", "Nothing was dropped.", false, false, drops},
+    ListLayout{"show neighbours", "No neighbours are in use.", false, false, neighbours},
+    ListLayout{"show audit", "No changes.", false, false, audit},
+    ListLayout{"show vrrp", "No virtual routers.", false, false, vrrp},
 };
 
 }  // namespace
 
-const ListLayout* find_layout(std::string_view command) {
-  const auto* found = std::ranges::find(layouts, command, &ListLayout::command);
+const ListLayout* find_layout(std::string_view command, bool rates) {
+  const auto find = [command](bool wanted) {
+    return std::ranges::find_if(layouts, [&](const ListLayout& layout) {
+      return layout.command == command && layout.rates == wanted;
+    });
+  };
+  const auto* found = find(rates);
+  if (found == layouts.end()) found = find(false);
   return found == layouts.end() ? nullptr : found;
 }
 

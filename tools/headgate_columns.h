@@ -31,11 +31,13 @@ struct ListLayout {
   std::string_view command;
   std::string_view nothing;  // what to say of an empty list
   bool in_pieces = false;    // print rows as they come; a list without totals
+  bool rates = false;        // traffic by the second
   std::span<const ListColumn> columns;
 };
 
-// The layout of a command's list, or null when it has none.
-[[nodiscard]] const ListLayout* find_layout(std::string_view command);
+// The layout of a command's list, or null when it has none. `rates`: where there are two, the one
+// with traffic by the second.
+[[nodiscard]] const ListLayout* find_layout(std::string_view command, bool rates = false);
 
 [[nodiscard]] std::string cell_text(const ListColumn& column, const boost::json::object& row,
                                     bool exact);

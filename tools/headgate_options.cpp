@@ -54,6 +54,21 @@ class Builder {
     return *this;
   }
 
+  // May be given several times.
+  Builder& texts(const std::string& flags, const std::string& key, const std::string& description) {
+    app_->add_option_function<std::vector<std::string>>(
+            flags,
+            [r = request_, key](const std::vector<std::string>& values) {
+              json::array& list = r->arguments[key].emplace_array();
+              for (const std::string& value : values)
+                list.emplace_back(value);
+            },
+            description)
+        ->type_name("TEXT")
+        ->allow_extra_args(false);
+    return *this;
+  }
+
   Builder& number(const std::string& flags, const std::string& key,
                   const std::string& description) {
     // CLI11 takes -1 for an unsigned number: it is read as text here.
@@ -215,7 +230,8 @@ void add_show(Builder& root) {
 void service_options(Builder& command) {
   command.text("--name", "name", "a name of your own")
       .text("--mode", "mode", "dr, nat, fullnat or ipip; for backends that name none")
-      .text("--scheduler,-s", "scheduler", "rr, wrr, lc, wlc, sed, nq, sh, dh, fo or mh")
+      .text("--scheduler,-s", "scheduler",
+            "rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh, ovf, lblc or lblcr")
       .duration("--persistence,-p", "persistence_timeout_s",
                 "a client stays with its backend for so long after its last connection; or none")
       .number("--netmask", "persistence_netmask",
@@ -321,6 +337,10 @@ void add_rest(Builder& root) {
       .times("times", "names as `headgate timeouts` shows them");
   root.word("zero", "start the counters of services and backends at zero again")
       .text("service", "service", "only those of this service");
+  root.word("convert", "print a keepalived.conf as YAML, with remarks; asks no daemon")
+      .text("conf", "conf", "the file", true)
+      .texts("--port", "ports", "a port: NAME=PCI, NAME=vdev:ARGUMENTS or NAME=interface:INTERFACE")
+      .text("--config-id", "config_id", "which @ID lines count; headgate when not given");
   root.word("version", "versions of this program and of the daemon");
 }
 
@@ -377,6 +397,8 @@ std::expected<Invocation, Ending> parse(const std::vector<std::string>& argument
       ->capture_default_str();
   app.add_flag("--json,-j", invocation.json, "print JSON");
   app.add_flag("--exact", invocation.exact, "print all digits of large numbers");
+  app.add_flag("--rate", invocation.rates,
+               "`show services` and `show backends`: traffic of the last second");
   app.add_option_function<std::string>(
          "--timeout",
          [&](const std::string& text) {

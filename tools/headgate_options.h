@@ -19,6 +19,7 @@ struct Invocation {
   std::string socket{control::protocol::default_socket_path};
   bool json = false;
   bool exact = false;
+  bool rates = false;  // of lists with traffic: by the second
   std::chrono::seconds timeout{60};
   control::protocol::Request request;
 };

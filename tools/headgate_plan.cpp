@@ -86,6 +86,10 @@ class PlanRenderer final : public Renderer {
     if (!table_.empty()) text.append("\n").append(table_.take());
     const std::string changes = lines_of(status.result, "changes", "  ");
     if (!changes.empty()) text.append("\n").append(changes);
+    if (const json::value* found = status.result.if_contains("by_commands")) {
+      const std::string done = lines_of(found->as_object(), "changes", "  ");
+      if (!done.empty()) text.append("\nby commands since the file was last read:\n").append(done);
+    }
     return text + lines_of(status.result, "warnings", "");
   }
 

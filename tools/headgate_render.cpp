@@ -265,7 +265,7 @@ std::unique_ptr<Renderer> make_renderer(std::string_view command, Format format)
   if (format.json) return std::make_unique<JsonRenderer>();
   if (command == "show vrrp") return make_vrrp_renderer(format);
   if (command == "plan") return make_plan_renderer(format);
-  if (const ListLayout* layout = find_layout(command)) {
+  if (const ListLayout* layout = find_layout(command, format.rates)) {
     return std::make_unique<ListRenderer>(*layout, format);
   }
   if (command == "show config") return std::make_unique<TextRenderer>();

@@ -27,6 +27,7 @@ class Renderer {
 struct Format {
   bool json = false;
   bool exact = false;
+  bool rates = false;   // traffic by the second, not since the start
   bool detail = false;  // `show vrrp NAME`: all of what was named
 };
 

@@ -25,7 +25,7 @@ demo_packages=(nginx curl tcpdump ethtool python3)
 # What the tests add to that.
 test_packages=(
   libbenchmark-dev python3-scapy python3-yaml wrk iperf3 jq valgrind dpdk-dev lua5.4
-  keepalived psmisc nftables openssl dnsmasq-base python3-aiosmtpd "${demo_packages[@]}"
+  keepalived psmisc nftables openssl net-tools dnsmasq-base python3-aiosmtpd "${demo_packages[@]}"
 )
 # The compiler's run-time library is for the fuzz targets.
 lint_packages=(

@@ -96,6 +96,15 @@ struct IpAddress {
 };
 
 // A network: `address` has no bits set beyond `length` once it went through masked().
+// 127.0.0.0/8 and ::1.
+[[nodiscard]] inline bool is_loopback(const IpAddress& address) noexcept {
+  if (address.is_v4()) return address.bytes[0] == 127;
+  for (size_t i = 0; i < 15; ++i) {
+    if (address.bytes[i] != 0) return false;
+  }
+  return address.is_v6() && address.bytes[15] == 1;
+}
+
 struct Prefix {
   IpAddress address;
   uint8_t length = 0;

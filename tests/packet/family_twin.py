@@ -20,6 +20,7 @@ ONLY_ITS_OWN = {
     r"nat-tcp-full-.*": "lengths at the MTU, and recorded in both families",
     r"nat-udp-badlen-.*": "cut off headers: see test_malformed.py",
     r".*-16": "an IPv4 netmask",
+    r".*fwmark.*": "networks of IPv4 that are marked: see test_marks.py",
     r"tun-.*-v4-in-v6|tun-.*-v6-in-v4": "both families at once",
 }
 

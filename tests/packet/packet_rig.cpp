@@ -379,6 +379,7 @@ class Session {
     const bool is_template = common.kind == dataplane::EntryKind::persistence;
     return {{"protocol", common.protocol},
             {"template", is_template},
+            {"one_packet", common.state().has(dataplane::ConnFlag::one_packet)},
             {"state", info(common.state().state()).name},
             {"client", end(entry.client_ip, entry.client_port)},
             {"virtual", end(entry.vip, entry.vport)},

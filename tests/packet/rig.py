@@ -131,7 +131,8 @@ class Rig:
         config = {"ports": PORTS, "rates": RATES, "services": self.services}
         config["connections"] = {"max_ipv4": self.capacity, "max_ipv6": self.capacity}
         for name, section in sections.items():
-            config[name] = {**config.get(name, {}), **section} if name != "ports" else section
+            is_list = isinstance(section, list)
+            config[name] = section if is_list else {**config.get(name, {}), **section}
         if kernel is None and self.kernel is None:
             kernel = two_arm_kernel()
         request = {"op": "configure", "yaml": json.dumps(config)}  # JSON is YAML

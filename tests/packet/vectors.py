@@ -17,9 +17,9 @@ import re
 import sys
 
 from family_twin import family_twin
-from judge import (IP, TCP, UDP, Ether, adjusted, check_checksums, icmp_error, ip_layer, packet,
-                   tcp)
-from lvs import Lvs, NotSupported, Refused
+from judge import (IP, TCP, UDP, Ether, adjusted, check_checksums, forwarded, icmp_error, ip_layer,
+                   packet, tcp, to_client_l2)
+from lvs import Lvs, NotSupported, Refused, mark_text
 from rig import (CLIENT, CLIENT_MAC, OWN4, OWN6, PORT_MACS, SERVERS, Failure, Rig, add_test, check,
                  expect, expect_frame, main, server, server_mac, short, two_arm_kernel)
 
@@ -29,9 +29,6 @@ NOT_REPLAYED = {
     r"tun-(gue|gre)-.*": "GUE and GRE tunnels: IPIP is what `ipip` does",
     r"icmp-.*|tun-icmp-.*": "errors of other hosts about translated packets: not translated yet",
     r"frag-.*|.*-frag": "fragments: dropped by name, not followed yet",
-    r"ops-.*": "one-packet scheduling: not there yet",
-    r".*fwmark.*": "services by firewall mark: not there yet",
-    r"sched-(lblcr?|ovf)-.*": "schedulers that headgate does not have",
     r"list-formats-.*": "the text of ipvsadm's listings and refusals, not packets",
 }
 NOT_COMPARED = {
@@ -94,8 +91,8 @@ def plainly_routed(frame, out):
 
 
 class Difference:
-    """A step where headgate does otherwise: applies(step) says whether, wanted(step) gives what has
-    to come out instead, None for "handed to the twin unchanged"."""
+    """A step where headgate does otherwise: applies(step, lvs) says whether, wanted(step, lvs) gives what
+    has to come out instead."""
 
     def __init__(self, reason, applies, wanted):
         self.reason, self.applies, self.wanted = reason, applies, wanted
@@ -106,7 +103,7 @@ def quotes_too_big(step):
     return any(icmp_of(bytes.fromhex(out[1])) in ((4, 3, 4), (6, 2, 0)) for out in step["out"])
 
 
-def with_quote_as_sent(step):
+def with_quote_as_sent(step, _):
     """The recorded error with the quoted packet as the sender sent it."""
     wanted = []
     for side, text, *mask in step["out"]:
@@ -129,12 +126,12 @@ def comes_from_vip_on_server_side(step):
     return step["in"] == "r" and ip is not None and ip.src in ("192.0.2.1", "2001:db8:9::1")
 
 
-def is_too_big_for_server(step):
+def is_too_big_for_server(step, _):
     return step["in"] == "r" and any(
         icmp_of(bytes.fromhex(out[1])) == (6, 2, 0) for out in step["out"])
 
 
-def too_big_from_interface(step):
+def too_big_from_interface(step, _):
     (side, text, *_), = step["out"]
     sent = Ether(bytes.fromhex(step["f"]))
     mtu = int.from_bytes(bytes.fromhex(text)[58:62], "big")
@@ -143,29 +140,50 @@ def too_big_from_interface(step):
     return [[side, error.hex()]]
 
 
+def one_packet_service_of(step, lvs):
+    """The NAT service with -o whose server sends this frame, or None."""
+    ip = ip_layer_or_none(bytes.fromhex(step["f"]))
+    if step["in"] != "r" or ip is None or UDP not in ip:
+        return None
+    for key, entry in lvs.services.items():
+        data = entry["servers"].get((ip.src, ip[UDP].sport), {})
+        if entry["options"].get("one_packet") and data.get("method") == "nat":
+            return key
+    return None
+
+
+def from_one_packet_service(step, lvs):
+    _, address, port = one_packet_service_of(step, lvs)
+    frame = bytes.fromhex(step["f"])
+    return [["c", forwarded(frame, to_client_l2(), source=address, sport=port).hex()]]
+
+
 DIFFERENCES = [
     Difference("packet-too-big and frag-needed quote the packet as the client sent it; LVS has "
-               "decremented its TTL by then", lambda s: quotes_too_big(s) and s["in"] == "c",
+               "decremented its TTL by then", lambda s, _: quotes_too_big(s) and s["in"] == "c",
                with_quote_as_sent),
     Difference("packet-too-big to a server comes from the interface it asked; LVS translates its "
                "own error and sends it from the VIP", is_too_big_for_server, too_big_from_interface),
     Difference("what is too large for the way and may be fragmented is dropped by name: fragments "
-               "are not made yet", lambda s: any(is_fragment(bytes.fromhex(o[1])) for o in s["out"]),
-               lambda step: []),
+               "are not made yet", lambda s, _: any(is_fragment(bytes.fromhex(o[1])) for o in s["out"]),
+               lambda *_: []),
     Difference("nothing leaves towards the client that comes from a backend's side with an address "
                "of ours: LVS forwards it for IPv6",
-               lambda s: comes_from_vip_on_server_side(s) and s["out"], lambda step: []),
+               lambda s, _: comes_from_vip_on_server_side(s) and s["out"], lambda *_: []),
     Difference("the workers answer pings of a VIP and no other ICMP request: a timestamp is nobody's "
-               "business", lambda s: icmp_of(bytes.fromhex(s["f"])) == (4, 13, 0),
-               lambda step: []),
+               "business", lambda s, _: icmp_of(bytes.fromhex(s["f"])) == (4, 13, 0),
+               lambda *_: []),
+    Difference("answers of one-packet scheduling's servers are translated; LVS routes them as they are",
+               lambda s, lvs: s["out"] and one_packet_service_of(s, lvs) is not None,
+               from_one_packet_service),
 ]
 
 
-def wanted_of(step):
+def wanted_of(step, lvs):
     for difference in DIFFERENCES:
-        if difference.applies(step):
+        if difference.applies(step, lvs):
             difference.used += 1
-            return difference.wanted(step)
+            return difference.wanted(step, lvs)
     return step["out"]
 
 
@@ -181,11 +199,11 @@ def leaves_to_kernel(step):
     return all(plainly_routed(frame, bytes.fromhex(out[1])) for out in step["out"])
 
 
-def replay_frame(rig, step):
+def replay_frame(rig, lvs, step):
     frame = bytes.fromhex(step["f"])
     output = rig.send_all(SIDES[step["in"]], [frame])
     rig.counted_since()  # the sum rule
-    wanted = wanted_of(step)
+    wanted = wanted_of(step, lvs)
     if output["twin"]:
         check(leaves_to_kernel(step), "handed to the twin, but LVS answered %s" % short(step["out"]))
         check(not output["sent"], "sent as well as handed to the twin")
@@ -248,6 +266,8 @@ class Flows:
         if kind in ("ack", "fin", "rst"):
             flags = {"ack": "A", "fin": "FA", "rst": "R"}[kind]
             return self.send(flow, tcp(port, vport, flags, seq=self.seq.get(flow, 1001), ack=5001))
+        if kind in ("est", "close") and flow not in self.chosen:
+            return "skipped"  # it was refused
         if kind == "est":
             self.reply(flow, "SA", 5000, 1001)
             self.send(flow, tcp(port, vport, "A", seq=1001, ack=5001))
@@ -363,7 +383,9 @@ def compare_moves(owners, weights):
 def our_connections(rig):
     lines = []
     for entry in rig.connections():
-        protocol = "TCP" if entry["protocol"] == 6 else "UDP"
+        if entry["one_packet"]:
+            continue  # LVS keeps nothing to translate an answer by
+        protocol = {6: "TCP", 17: "UDP", 0: "IP"}[entry["protocol"]]
         lines.append((protocol, entry["state"], entry["client"], entry["virtual"], entry["backend"]))
     return sorted(lines)
 
@@ -390,6 +412,10 @@ def rows_of(text):
         if words[0] in ("TCP", "UDP"):
             service = "%s/%s" % (words[1], words[0].lower())
             yield service, None, words[2:]
+        elif words[0] == "FWM":
+            is_v6 = words[2:3] == ["IPv6"]
+            service = mark_text(int(words[1]), "ipv6" if is_v6 else "ipv4")
+            yield service, None, words[3 if is_v6 else 2 :]
         else:
             yield service, words[1], words[2:]
 
@@ -458,6 +484,8 @@ def apply(rig, lvs, command, kernel=None):
 def kernel_after(kernel, command):
     """`ip` commands of the recordings."""
     words = command.split()
+    if words[:4] == ["ip", "route", "add", "local"] or words[:5] == ["ip", "-6", "route", "add", "local"]:
+        return kernel  # LVS balances what is local; here rules of marks alone say so
     kinds = {"unreachable": "unreachable", "blackhole": "blackhole", "prohibit": "prohibited"}
     if words[:3] in (["ip", "route", "add"], ["ip", "-6", "route"]):
         words = words[words.index("add") + 1 :]
@@ -473,12 +501,20 @@ def kernel_after(kernel, command):
     raise NotSupported(command)
 
 
+def run(lvs, kernel, command):
+    """What a recording has run besides ipvsadm. The kernel's state after it."""
+    if command.startswith("nft "):
+        lvs.nft(command)
+        return kernel
+    return kernel_after(kernel, command)
+
+
 def replay(vector):
     config = vector["config"]
     lvs = Lvs(config.get("sysctl"))
     kernel = two_arm_kernel()
     for command in config.get("cmd") or []:
-        kernel = kernel_after(kernel, command)
+        kernel = run(lvs, kernel, command)
     with Rig() as rig:
         refused = sum(apply(rig, lvs, command, kernel) for command in config["ipvsadm"])
         expect(refused, len(config.get("said") or []), "commands refused")
@@ -495,7 +531,7 @@ def replay(vector):
 
 def replay_step(rig, lvs, kernel, step, hashed):
     if "in" in step:
-        replay_frame(rig, step)
+        replay_frame(rig, lvs, step)
     elif "seq" in step:
         replay_sequence(rig, lvs, step, hashed)
     elif "show" in step:
@@ -507,7 +543,7 @@ def replay_step(rig, lvs, kernel, step, hashed):
         refused = apply(rig, lvs, step["run"])
         expect(refused, "rc=" in step.get("text", ""), "refused")
     else:
-        apply(rig, lvs, None, kernel_after(kernel, step["run"]))
+        apply(rig, lvs, None, run(lvs, kernel, step["run"]))
 
 
 def reason_not_to_replay(vector):

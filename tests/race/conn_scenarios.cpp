@@ -84,8 +84,9 @@ UnlinkResult TableScenario::unlink(uint32_t actor, ConnRef ref) {
 }
 
 void TableScenario::expect(ConnRef ref, Keys keys) {
-  expected_.push_back({table_->v4(ref).key(Direction::forward), ref});
-  if (keys == Keys::both) expected_.push_back({table_->v4(ref).key(Direction::reply), ref});
+  const Connection4& entry = table_->v4(ref);
+  if (keys != Keys::reply_only) expected_.push_back({entry.key(Direction::forward), ref});
+  if (keys != Keys::forward_only) expected_.push_back({entry.key(Direction::reply), ref});
 }
 
 void TableScenario::verify(Hit hit, const FlowKey4& key) {
@@ -303,12 +304,12 @@ class UseWhileReused : public TableScenario {
 // Another actor finds an entry by its reply key while it is still being published, and unlinks it.
 class UnlinkWhilePublished : public TableScenario {
  public:
-  explicit UnlinkWhilePublished(Crowd crowd) : TableScenario(crowd) {}
+  UnlinkWhilePublished(Crowd crowd, Keys keys) : TableScenario(crowd), keys_(keys) {}
 
   std::vector<Program> start() override {
     begin();
     found_ = won_ = false;
-    return {[this] { result_ = insert(0, 1, Keys::both, 1, true); },
+    return {[this] { result_ = insert(0, 1, keys_, 1, true); },
             [this] {
               for (int i = 0; i < 2 && !found_; ++i) {
                 const Hit hit = table_->find(key4(1, Direction::reply));
@@ -331,6 +332,7 @@ class UnlinkWhilePublished : public TableScenario {
   }
 
  private:
+  Keys keys_;
   PublishResult result_;
   bool found_ = false;
   bool won_ = false;
@@ -477,6 +479,7 @@ std::unique_ptr<Scenario> pausing_scenario(Crowd crowd, Keys keys) {
 std::vector<NamedScenario> all_scenarios() {
   constexpr Keys one = Keys::forward_only;
   constexpr Keys two = Keys::both;
+  constexpr Keys reply = Keys::reply_only;
   std::vector<NamedScenario> all;
   const auto add = [&all](std::string name, std::unique_ptr<Scenario> scenario, unsigned bound) {
     all.push_back({std::move(name), std::move(scenario), bound});
@@ -497,7 +500,12 @@ std::vector<NamedScenario> all_scenarios() {
     add(named("remove and insert"), std::make_unique<RemoveAndInsert>(crowd, one, false), 4);
     add(named("remove and insert NAT"), std::make_unique<RemoveAndInsert>(crowd, two, false), 4);
     add(named("find among others"), std::make_unique<FindAmongOthers>(crowd), 4);
-    add(named("unlink while published"), std::make_unique<UnlinkWhilePublished>(crowd), 4);
+    add(named("unlink while published"), std::make_unique<UnlinkWhilePublished>(crowd, two), 4);
+    add(named("two reply keys alone"), std::make_unique<SameConnection>(crowd, 2, reply, true), 4);
+    add(named("remove and insert reply key"),
+        std::make_unique<RemoveAndInsert>(crowd, reply, false), 4);
+    add(named("unlink reply key while published"),
+        std::make_unique<UnlinkWhilePublished>(crowd, reply), 4);
     add(named("two unlink"), std::make_unique<TwoUnlink>(crowd), 4);
     add(named("find while published"), std::make_unique<FindWhilePublished>(crowd), 4);
   }

@@ -45,6 +45,7 @@ class Describer {
                               [this](const auto& row) { lines_.push_back("row " + text_of(row)); });
     control::for_each_route(region_, root_, [this](const auto& route) { add(route); });
     add_addresses();
+    add_marks();
     add_neighbours();
     add_interfaces();
     add_settings();
@@ -106,6 +107,20 @@ class Describer {
     for (const auto& slot : elements(region_, root_.address_slots)) {
       if (slot.address.family == net::Family::none) continue;
       lines_.push_back(fmt::format("address {} flags={}", text(slot.address), slot.flags));
+    }
+  }
+
+  void add_marks() {
+    for (const auto& rule : elements(region_, root_.mark_rules)) {
+      lines_.push_back(fmt::format("rule {} mark {} to {}/{} from {}/{} proto {} ports {}-{}",
+                                   rule.order, rule.mark, text(rule.destination),
+                                   rule.destination_bits, text(rule.source), rule.source_bits,
+                                   rule.protocol, rule.first_port, rule.last_port));
+    }
+    for (const auto& slot : elements(region_, root_.mark_slots)) {
+      if (slot.address.family == net::Family::none) continue;
+      lines_.push_back(
+          fmt::format("rules of {}: {} from {}", text(slot.address), slot.count, slot.first));
     }
   }
 

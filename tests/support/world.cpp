@@ -100,6 +100,7 @@ void World::make_tables(const WorldOptions& options) {
   shared.neighbour_requests = rte_ring_create_elem(
       new_name("asks").c_str(), sizeof(NeighbourRequest), request_entries, 0, RING_F_EXACT_SZ);
   shared.scheduler_limits = {options.max_services, options.max_backends};
+  shared.locality = std::make_unique<LocalityTable>(0x9e3779b97f4a7c15ULL);
   for (uint32_t i = 0; i < options.workers; ++i) {
     shared.counters.push_back(counter_rows(region(), i));
   }

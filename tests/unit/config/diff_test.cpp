@@ -24,6 +24,7 @@ services:
     mode: nat
     backends: [{address: 10.0.0.1}, {address: 10.0.0.2}, {address: 10.0.0.3}]
   - {firewall_mark: 7, backends: [{address: 10.0.0.4}]}
+firewall_marks: [{mark: 7, destination: 192.0.2.7}]
 )";
 
 // The lines of the difference that `change` makes.

@@ -46,7 +46,15 @@ services:
       - {address: 10.0.0.21, port: 8080, weight: 3, upper_threshold: 100}
       - {address: 10.0.0.22}
   - {firewall_mark: 7, family: ipv6}
+firewall_marks:
+  - mark: 7
+    destination: "2001:db8::7"
+    protocol: udp
+    ports: [53, 8000-8099]
 )");
+  ASSERT_EQ(config.firewall_marks.size(), 1U);
+  EXPECT_EQ(net::to_string(config.firewall_marks[0].destination), "2001:db8::7/128");
+  EXPECT_EQ(config.firewall_marks[0].ports, (std::vector<PortRange>{{53, 53}, {8000, 8099}}));
   EXPECT_EQ(config.daemon.name, "edge1");
   EXPECT_EQ(config.daemon.socket_mode, 0600);
   EXPECT_EQ(config.daemon.socket_path(), "/run/headgate/headgate.sock");

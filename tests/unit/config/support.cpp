@@ -176,7 +176,14 @@ std::vector<std::string> problems_of(std::string_view text) {
 }
 
 std::vector<std::string> problems_after_port(std::string_view text) {
-  return problems_of("ports: [{name: p, pci: 0000:01:00.0}]\n" + std::string(text));
+  std::string whole = "ports: [{name: p, pci: 0000:01:00.0}]\n" + std::string(text);
+  // Below, so that lines keep their numbers.
+  if (text.contains("firewall_mark: 7")) {
+    const bool v6 = text.contains("firewall_mark: 7, family: ipv6");
+    whole += fmt::format("firewall_marks: [{{mark: 7, destination: 192.0.2.7}}{}]\n",
+                         v6 ? ", {mark: 7, destination: \"2001:db8::7\"}" : "");
+  }
+  return problems_of(whole);
 }
 
 Config read_good(std::string_view text) {

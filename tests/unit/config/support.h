@@ -14,7 +14,7 @@ namespace headgate::config {
 // Errors and warnings of reading `text` as t.yaml, one line each.
 [[nodiscard]] std::vector<std::string> problems_of(std::string_view text);
 // The same for the text of one section after a port: what is wrong is in that section only. The
-// section begins on line 2.
+// section begins on line 2. Where it has services of mark 7, there are rules for both families too.
 [[nodiscard]] std::vector<std::string> problems_after_port(std::string_view text);
 // The configuration of a text that has neither errors nor warnings; fails the test otherwise.
 [[nodiscard]] Config read_good(std::string_view text);

@@ -70,15 +70,17 @@ TEST(Validate, ChecksTheRangesOfValuesThatNoReaderSaw) {
   config.ports[0].twin.routes.push_back({*net::parse_prefix("10.0.0.1/8"), {}, {}, {}});
   config.services[0].name = "a b";
   config.services[0].scheduler = static_cast<Scheduler>(77);
-  config.services[0].backends[0].address = *net::parse_ip("127.0.0.1");
+  config.services[0].backends[0].address = *net::parse_ip("224.0.0.1");
   EXPECT_THAT(
       lines_of(validate(config)),
       ElementsAre("workers.cores[0]: 4000 is above 1023",
                   HasSubstr("ports[0].pci: \"01:00.0\" is not a PCI address"),
                   HasSubstr("ports[0].twin.routes[0].to: 10.0.0.1/8 is a host, not a network"),
                   "timeouts.udp_s: 0 is below 1", HasSubstr("services[0].name: \"a b\" is no name"),
-                  "services[0].scheduler: 77 is not rr, wrr, lc, wlc, sed, nq, sh, dh, fo or mh",
-                  "services[0].backends[0].address: 127.0.0.1 is a loopback address, not the "
+                  "services[0].scheduler: 77 is not rr, wrr, lc, wlc, sed, nq, sh, dh, fo, mh, "
+                  "ovf, lblc or "
+                  "lblcr",
+                  "services[0].backends[0].address: 224.0.0.1 is a multicast address, not the "
                   "address of a host"));
 }
 
@@ -233,6 +235,85 @@ TEST(ValidateServices, NeedAnAddressOrAMark) {
   EXPECT_THAT(service_problems("firewall_mark: 7, port: 80"),
               ElementsAre("t.yaml:3:30: services[0].port: a firewall_mark service has neither port "
                           "nor protocol: the mark alone selects its packets"));
+}
+
+TEST(ValidateServices, ABackendMayBeThisHostInDrMode) {
+  const auto with = [](std::string_view more) {
+    return service_problems(fmt::format("address: 192.0.2.1, port: 80, {}", more));
+  };
+  EXPECT_THAT(with("backends: [{address: 127.0.0.1}]"), IsEmpty());
+  EXPECT_THAT(with("sorry_server: {address: 127.0.0.1}"), IsEmpty());
+  EXPECT_THAT(with("mode: nat, backends: [{address: 10.0.0.1}, {address: 127.0.0.1, mode: dr}]"),
+              IsEmpty());
+  EXPECT_THAT(with("mode: nat, backends: [{address: 127.0.0.1}]"),
+              ElementsAre(HasSubstr("services[0].backends[0].address: 127.0.0.1 is this host")));
+  EXPECT_THAT(with("mode: ipip, sorry_server: {address: 127.0.0.1}"),
+              ElementsAre(HasSubstr("services[0].sorry_server.address: 127.0.0.1 is this host")));
+  EXPECT_THAT(with("checks: [{address: 127.0.0.1}]"),
+              ElementsAre(HasSubstr("127.0.0.1 is a loopback address, not the address of a host")));
+}
+
+TEST(ValidateServices, OnePacketSchedulingIsForUdp) {
+  EXPECT_THAT(service_problems("address: 192.0.2.1, port: 53, protocol: udp, one_packet: on"),
+              IsEmpty());
+  EXPECT_THAT(service_problems("firewall_mark: 7, one_packet: on"), IsEmpty());
+  EXPECT_THAT(service_problems("address: 192.0.2.1, port: 53, one_packet: on"),
+              ElementsAre(HasSubstr("services[0].one_packet: is for UDP")));
+}
+
+TEST(ValidateMarks, RulesAndServicesGoTogether) {
+  const auto marks = [](std::string_view rules, std::string_view services) {
+    return problems_after_port(
+        fmt::format("firewall_marks: [{}]\nservices: [{}]\n", rules, services));
+  };
+  EXPECT_THAT(marks("{mark: 8, destination: 192.0.2.7, source: 198.51.100.0/24, protocol: udp, "
+                    "ports: [53, 8000-8099]}",
+                    "{firewall_mark: 8}"),
+              IsEmpty());
+  EXPECT_THAT(
+      marks("{mark: 8, destination: 192.0.2.7}", "{firewall_mark: 8, family: ipv6}"),
+      ElementsAre(HasSubstr("warning: firewall_marks[0].mark: no service has the mark 8 for "
+                            "ipv4"),
+                  HasSubstr("warning: services[0].firewall_mark: no rule of "
+                            "`firewall_marks` gives ipv6 packets the mark 8")));
+  EXPECT_THAT(marks("{mark: 8}", "{firewall_mark: 8}"),
+              testing::Contains(HasSubstr("firewall_marks[0].destination: is missing")));
+  EXPECT_THAT(
+      marks("{mark: 8, destination: 192.0.2.7, source: \"fd00::1\"}", "{firewall_mark: 8}"),
+      ElementsAre(HasSubstr("firewall_marks[0].source: is ipv6, and the destination ipv4")));
+  EXPECT_THAT(marks("{mark: 8, destination: 192.0.2.7/24}", ""),
+              ElementsAre(HasSubstr("192.0.2.7/24 is a host, not a network")));
+  EXPECT_THAT(
+      marks("{mark: 8, destination: 192.0.2.7, ports: [90-80, 0, 1-70000]}", "{firewall_mark: 8}"),
+      ElementsAre(HasSubstr("90-80 ends before it begins"), HasSubstr("0 is no port"),
+                  HasSubstr("70000 is above 65535")));
+}
+
+TEST(ValidateMarks, AreNotTooMany) {
+  std::string ports = "1";
+  for (int port = 2; port <= 1025; ++port)
+    ports += fmt::format(", {}", port);
+  EXPECT_THAT(
+      problems_after_port(fmt::format("firewall_marks: [{{mark: 7, destination: 192.0.2.7, "
+                                      "ports: [{}]}}]\nservices: [{{firewall_mark: 8}}]\n",
+                                      ports)),
+      testing::Contains(HasSubstr("firewall_marks: 1025 rules, each range of ports counted, "
+                                  "and there can be 1024")));
+}
+
+TEST(ValidatePorts, TakeOverGivesTheTwinTheInterfacesName) {
+  const auto port = [](std::string_view keys) {
+    return problems_of(fmt::format("ports: [{{name: wan, {}}}]\nservices: []\n", keys));
+  };
+  EXPECT_THAT(port("interface: eth0, take_over: on"), IsEmpty());
+  EXPECT_THAT(port("interface: wan, take_over: on"), IsEmpty());
+  EXPECT_THAT(port("interface: eth0, take_over: on, twin: {name: eth0}"), IsEmpty());
+  EXPECT_THAT(port("interface: eth0, take_over: on, twin: {name: eth1}"),
+              ElementsAre(HasSubstr("ports[0].take_over: gives the twin the name eth0")));
+  EXPECT_THAT(port("interface: eth0, take_over: on, twin: none"),
+              ElementsAre(HasSubstr("ports[0].take_over: needs a twin")));
+  EXPECT_THAT(port("pci: 01:00.0, take_over: on"),
+              ElementsAre(HasSubstr("ports[0].take_over: goes with `interface` only")));
 }
 
 TEST(ValidateServices, AllPortsNeedPersistence) {

@@ -119,6 +119,100 @@ TEST_F(ApplyTest, ARollbackTakesItBackAtOnceWithWhatWasChangedByHandBefore) {
   EXPECT_EQ(run("confirm").code, Code::ok);
 }
 
+constexpr const char* keeping_file = R"(
+daemon: {runtime_changes: keep}
+ports:
+  - {name: wan, interface: eth0}
+services:
+  - name: web
+    address: 192.0.2.1
+    port: 80
+    mode: nat
+    backends:
+      - {name: one, address: 10.0.0.1, weight: 5}
+      - {address: 10.0.0.2, port: 8080, weight: 2}
+)";
+
+TEST_F(ApplyTest, AReloadUndoesWhatCommandsChangedAndPlanSaysSo) {
+  ASSERT_EQ(run("backend edit", R"({"service": "web", "backend": "one", "weight": 9})").code,
+            Code::ok);
+  const Status plan = run("plan");
+  EXPECT_THAT(plan.message, HasSubstr("1 change by commands since the file was last read would be "
+                                      "undone"));
+  EXPECT_EQ(
+      json::serialize(plan.result.at("by_commands")),
+      R"({"kept":false,"changes":["backend 10.0.0.1:80 of 192.0.2.1:80/tcp: weight 5 -> 9"]})");
+  EXPECT_EQ(run("reload").code, Code::ok);
+  EXPECT_EQ(web(), (Weights{5, 1}));
+  EXPECT_EQ(run("plan").message, "nothing differs from what runs");
+}
+
+TEST_F(ApplyTest, OrKeepsItOnTopOfWhatTheFileSaysNow) {
+  ASSERT_EQ(run("backend edit", R"({"service": "web", "backend": "one", "weight": 9})").code,
+            Code::ok);
+  ASSERT_EQ(run("service add", R"({"service": "192.0.2.9:80/tcp", "mode": "nat"})").code, Code::ok);
+  write_file(keeping_file);
+  const Status plan = run("plan");
+  EXPECT_THAT(plan.message, HasSubstr("2 changes by commands since the file was last read would "
+                                      "stay"));
+  EXPECT_EQ(plan.result.at("backends").at("changed"), 1) << "the file's own change alone";
+  ASSERT_EQ(run("reload").code, Code::ok);
+  EXPECT_EQ(web(), (Weights{9, 2}));
+  EXPECT_EQ(machine_.state.config->services.size(), 2U);
+  // What was kept is a change by commands still.
+  EXPECT_EQ(run("plan").result.at("by_commands").at("changes").as_array().size(), 2U);
+  ASSERT_EQ(run("reload").code, Code::ok);
+  EXPECT_EQ(web(), (Weights{9, 2}));
+  write_file(first_file);
+  ASSERT_EQ(run("reload").code, Code::ok);
+  EXPECT_EQ(web(), (Weights{5, 1})) << "that file does not keep anything";
+  EXPECT_EQ(machine_.state.config->services.size(), 1U);
+}
+
+TEST_F(ApplyTest, WhatIsKeptHasToGoWithTheFile) {
+  write_file(keeping_file);
+  ASSERT_EQ(run("reload").code, Code::ok);
+  ASSERT_EQ(
+      run("service add", R"({"service": "192.0.2.9:80/tcp", "mode": "nat", "name": "x"})").code,
+      Code::ok);
+  std::string text(keeping_file);
+  text += "  - {name: x, address: 192.0.2.8, port: 80, mode: nat}\n";
+  write_file(text);
+  EXPECT_THAT(run("plan").message,
+              HasSubstr("what commands have changed does not go with the file: "));
+  const Status status = run("reload");
+  EXPECT_EQ(status.code, Code::refused);
+  EXPECT_THAT(status.message, HasSubstr("x is the name of services[1] already"));
+  EXPECT_EQ(machine_.state.config->services.size(), 2U) << "nothing was changed";
+}
+
+TEST_F(ApplyTest, ARollbackForgetsTheFileThatWasApplied) {
+  write_file(keeping_file);
+  ASSERT_EQ(run("reload").code, Code::ok);
+  ASSERT_EQ(run("backend edit", R"({"service": "web", "backend": "one", "weight": 9})").code,
+            Code::ok);
+  ASSERT_EQ(apply(60000).code, Code::ok);
+  ASSERT_EQ(run("rollback").code, Code::ok);
+  EXPECT_EQ(web(), (Weights{9, 2}));
+  EXPECT_EQ(run("plan").result.at("by_commands").at("changes").as_array().size(), 1U);
+  ASSERT_EQ(run("reload").code, Code::ok);
+  EXPECT_EQ(web(), (Weights{9, 2}));
+}
+
+TEST_F(ApplyTest, ReloadsThatComeTogetherGoOneAfterTheOther) {
+  write_file(keeping_file);
+  ASSERT_EQ(run("backend edit", R"({"service": "web", "backend": "one", "weight": 9})").code,
+            Code::ok);
+  std::optional<Status> first;
+  std::optional<Status> second;
+  spawn("reload", "{}", first);
+  spawn("reload", "{}", second);
+  ASSERT_TRUE(turns_until([&] { return first && second; }));
+  EXPECT_EQ(first->code, Code::ok);
+  EXPECT_EQ(second->code, Code::ok);
+  EXPECT_EQ(web(), (Weights{9, 2}));
+}
+
 TEST_F(ApplyTest, WhileItWaitsOtherChangesAreRefusedWithWhoAndUntilWhen) {
   ASSERT_EQ(apply(60000).code, Code::ok);
   const Status status = run("backend edit", R"({"service": "web", "backend": "one", "weight": 6})");

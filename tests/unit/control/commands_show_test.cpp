@@ -148,6 +148,46 @@ void add_connections(Machine& machine, uint32_t service_id, uint32_t count) {
   machine.grace.offline(0);
 }
 
+// And what waits for the answer to a packet that was scheduled by itself.
+void add_one_packet(Machine& machine, uint32_t service_id) {
+  machine.grace.online(0);
+  const dataplane::ConnRef ref = machine.table.allocate(0, net::Family::ipv4);
+  ASSERT_FALSE(ref.is_none());
+  dataplane::Connection4& entry = machine.table.v4(ref);
+  entry.common.protocol = net::protocol_udp;
+  entry.common.service_id = service_id;
+  entry.common.last_seen = 996;
+  entry.common.set_state(entry.common.state()
+                             .with_state(dataplane::ConnState::udp)
+                             .with(dataplane::ConnFlag::one_packet));
+  entry.client_ip = ip("198.51.100.1").v4();
+  entry.vip = ip("192.0.2.1").v4();
+  entry.vport = net::be16::from_host(80);
+  entry.backend_ip = ip("10.0.0.1").v4();
+  entry.local_ip = entry.client_ip;
+  ASSERT_EQ(machine.table.publish(0, ref, dataplane::Keys::reply_only).status,
+            dataplane::PublishStatus::inserted);
+  machine.grace.offline(0);
+}
+
+TEST_F(CommandsTest, ConnectionsOfAMarkAreShownByItsServiceAndBesideItTheAddress) {
+  ASSERT_EQ(run("service add", R"({"service": "mark:7", "mode": "nat"})").code, Code::ok);
+  const auto* marked = dataplane::find_marked_service(
+      machine_.state.region, *machine_.state.store.current(), 7, net::Family::ipv4);
+  ASSERT_NE(marked, nullptr);
+  add_connections(machine_, marked->id, 2);
+  add_one_packet(machine_, marked->id);
+  run("show connections", R"({"service": "mark:7"})");
+  ASSERT_EQ(rows_.size(), 3U);
+  for (const json::value& row : rows_) {
+    EXPECT_EQ(row.at("service"), "mark:7/ipv4");
+    EXPECT_EQ(row.at("virtual"), "192.0.2.1:80");
+  }
+  EXPECT_EQ(rows_[0].at("state"), "ESTABLISHED");
+  EXPECT_EQ(rows_[2].at("state"), "ONE_PACKET");
+  EXPECT_EQ(rows_[2].at("expires_s"), 4) << "seen one second ago";
+}
+
 TEST_F(CommandsTest, ConnectionsAreShownAndFiltered) {
   add_connections(machine_, block("192.0.2.1", 80)->id, 600);
   Status status = run("show connections");

@@ -195,6 +195,12 @@ TEST_F(SnapshotNetwork, MtuOfARouteGoesToItsNextHopAlone) {
   EXPECT_EQ(neighbour, row_of(1).next_hop);
 }
 
+TEST_F(SnapshotNetwork, LoopbackIsThisHostWhateverTheRoutesSay) {
+  use_backends(config::Mode::dr, {"127.0.0.1", "127.9.9.9", "::1"});
+  for (uint32_t index = 0; index < 3; ++index)
+    EXPECT_EQ(hop_of(index).state, NextHopState::local) << index;
+}
+
 TEST_F(SnapshotNetwork, GatewayMayBeOfTheOtherFamily) {
   add_route("172.16.0.0/12", control::KernelRouteKind::unicast).hops = {
       {.interface = 1, .gateway = ip("fd02::fe")}};

@@ -198,6 +198,22 @@ TEST(ConnTable, ForwardOnlyEntriesHaveNoReplyKey) {
   EXPECT_TRUE(table->find(key4(1, Direction::reply)).is_miss());
 }
 
+TEST(ConnTable, AReplyKeyAloneIsFoundByRepliesAndGoesLikeAnyOther) {
+  TestTable table(small);
+  const ConnRef ref = make4(*table, 0, 1, Keys::reply_only).ref;
+  EXPECT_EQ(table->find(key4(1, Direction::reply)).ref, ref);
+  EXPECT_EQ(table->find(key4(1, Direction::reply)).direction, Direction::reply);
+  EXPECT_TRUE(table->find(key4(1)).is_miss());
+  EXPECT_EQ(make4(*table, 0, 1, Keys::reply_only).result.status, PublishStatus::reply_taken);
+  // Its forward key is free for a connection with another reply key.
+  EXPECT_EQ(make4(*table, 0, 1, Keys::both, 2).result.status, PublishStatus::inserted);
+  table->recover();
+  EXPECT_EQ(table->find(key4(1, Direction::reply)).ref, ref) << "after a recovery";
+  EXPECT_TRUE(table->unlink(0, ref).won);
+  EXPECT_TRUE(table->find(key4(1, Direction::reply)).is_miss());
+  EXPECT_FALSE(table->find(key4(1)).is_miss()) << "the other one's";
+}
+
 TEST(ConnTable, SecondInsertOfAKeyIsToldWhoHoldsIt) {
   TestTable table(small);
   const ConnRef first = make4(*table, 0, 1).ref;

@@ -43,6 +43,7 @@ class Model {
     for (uint32_t i = 0; i < backends.size(); ++i) {
       const Backend& b = backends[i];
       if (b.weight == 0 || b.overloaded) continue;
+      if (scheduler_ == SchedulerKind::ovf && b.active > b.weight) continue;
       if (scheduler_ == SchedulerKind::nq && b.active == 0) return i;
       if (best == none || cost(b) < cost(backends[best])) best = i;
     }
@@ -68,6 +69,8 @@ class Model {
     switch (scheduler_) {
       case SchedulerKind::lc:
         return active * 256 + inactive;
+      case SchedulerKind::ovf:
+        return -static_cast<long double>(b.weight);
       case SchedulerKind::wlc:
         return (active * 256 + inactive) / b.weight;
       default:
@@ -132,7 +135,8 @@ void expect_exact_sequence(SchedulerKind scheduler, uint32_t count, bool thresho
 }
 
 TEST(OneWorker, FollowsTheDefinitionsExactly) {
-  for (const SchedulerKind scheduler : load_kinds) {
+  for (const SchedulerKind scheduler : {SchedulerKind::lc, SchedulerKind::wlc, SchedulerKind::sed,
+                                        SchedulerKind::nq, SchedulerKind::ovf}) {
     for (const uint32_t count : {1U, 5U, 16U, 17U, 400U}) {
       for (const bool thresholds : {false, true}) {
         SCOPED_TRACE(std::to_string(static_cast<int>(scheduler)) + " with " +

@@ -46,6 +46,8 @@ const std::vector<Recorded> recorded{
     {"nq udp", SchedulerKind::nq, {1, 1, 1}, repeated("2", 12), false},
     {"fo 2,2,2", SchedulerKind::fo, {2, 2, 2}, repeated("2", 6)},
     {"fo 1,3,2", SchedulerKind::fo, {1, 3, 2}, repeated("1", 6)},
+    {"ovf 3,2,1", SchedulerKind::ovf, {3, 2, 1}, "0 0 0 0 1 1 1 2 2 -"},
+    {"lblc 1,2,3", SchedulerKind::lblc, {1, 2, 3}, "2 2 2 2 1 1 1 0 0 0 0 0"},
 };
 
 uint32_t flows_in(const std::string& chosen) {
@@ -109,6 +111,8 @@ TEST(ListedOrder, IsTheSameCycleFromTheFirstListed) {
       {"sed", SchedulerKind::sed, {1, 1, 1}, "0 1 2 0 1 2"},
       {"nq", SchedulerKind::nq, {1, 3}, "0 1 1 1 1 1 0 1"},
       {"fo", SchedulerKind::fo, {2, 2, 2}, "0 0 0"},
+      {"ovf", SchedulerKind::ovf, {1, 2, 2}, "1 1 1 2 2 2 0 0 -"},
+      {"lblc", SchedulerKind::lblc, {1, 1}, "0 0 1 1 1 1"},
   };
   for (const Recorded& r : expected) {
     SchedulerWorld world;
@@ -153,7 +157,7 @@ TEST(RoundRobin, IsNotDisturbedByAnotherService) {
 }
 
 TEST(AnyScheduler, RefusesWhenNoBackendHasWeight) {
-  for (uint32_t kind = 0; kind <= static_cast<uint32_t>(SchedulerKind::mh); ++kind) {
+  for (uint32_t kind = 0; kind <= static_cast<uint32_t>(SchedulerKind::lblcr); ++kind) {
     SchedulerWorld world;
     const auto scheduler = static_cast<SchedulerKind>(kind);
     world.publish({.scheduler = scheduler, .backends = weighted({0, 0})});
@@ -166,15 +170,18 @@ TEST(AnyScheduler, RefusesWhenNoBackendHasWeight) {
 }
 
 TEST(AnyScheduler, NeverChoosesWeightZero) {
-  for (uint32_t kind = 0; kind <= static_cast<uint32_t>(SchedulerKind::mh); ++kind) {
+  for (uint32_t kind = 0; kind <= static_cast<uint32_t>(SchedulerKind::lblcr); ++kind) {
     for (const uint32_t count : {3U, 60U}) {
       SchedulerWorld world;
       std::vector<uint32_t> weights(count, 2);
       for (uint32_t i = 0; i < count; i += 2)
         weights[i] = 0;
       world.publish({.scheduler = static_cast<SchedulerKind>(kind), .backends = weighted(weights)});
-      for (uint32_t i = 0; i < 500; ++i)
-        EXPECT_EQ(world.open() % 2, 1) << kind;
+      for (uint32_t i = 0; i < 500; ++i) {
+        const uint32_t chosen = world.open();
+        EXPECT_EQ(chosen % 2, 1) << kind;
+        world.close(chosen);
+      }
     }
   }
 }

@@ -145,7 +145,7 @@ class SchedulerWorld {
   // Starts a worker's scheduler anew on the counters as they are.
   void restart(uint32_t worker) {
     schedulers_[worker].reset();
-    schedulers_[worker].emplace(limits_, state_of(worker), rows_, worker);
+    schedulers_[worker].emplace(limits_, state_of(worker), rows_, worker, &locality_);
   }
 
   [[nodiscard]] RegionView region() const { return RegionView(memory_.get()); }
@@ -193,7 +193,7 @@ class SchedulerWorld {
   void add_scheduler(uint32_t worker) {
     const size_t bytes = Scheduler::bytes_needed(limits_);
     state_.emplace_back(static_cast<std::byte*>(::operator new(bytes, alignment)));
-    schedulers_.emplace_back(std::in_place, limits_, state_of(worker), rows_, worker);
+    schedulers_.emplace_back(std::in_place, limits_, state_of(worker), rows_, worker, &locality_);
   }
 
   std::unique_ptr<std::byte, Release> memory_;
@@ -201,6 +201,7 @@ class SchedulerWorld {
   std::vector<std::vector<TrafficRow>> traffic_;
   std::vector<CounterRows> rows_;
   SchedulerLimits limits_{};
+  LocalityTable locality_{1};
   std::vector<std::unique_ptr<std::byte, Release>> state_;
   std::vector<std::optional<Scheduler>> schedulers_;
   std::vector<ServiceBlock*> blocks_;

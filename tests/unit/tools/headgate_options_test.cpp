@@ -51,6 +51,8 @@ TEST(CommandLine, EveryCommandBecomesItsRequest) {
   EXPECT_EQ(request_of("show neighbours"), "show neighbours {}");
   EXPECT_EQ(request_of("show config"), "show config {}");
   EXPECT_EQ(request_of("show config --json"), R"(show config {"json":true})");
+  EXPECT_EQ(request_of("convert k.conf --port wan=3b:00.0 --port lan=vdev:x --config-id x"),
+            R"(convert {"conf":"k.conf","ports":["wan=3b:00.0","lan=vdev:x"],"config_id":"x"})");
   EXPECT_EQ(request_of("service delete web"), R"(service delete {"service":"web"})");
   EXPECT_EQ(request_of("backend delete web 10.0.0.1"),
             R"(backend delete {"service":"web","backend":"10.0.0.1"})");
@@ -113,7 +115,7 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
             "exit 2: headgate: a command is missing; one of add, edit, delete, check, drain");
   EXPECT_EQ(request_of(""),
             "exit 2: headgate: a command is missing; one of show, service, backend, vrrp, "
-            "reload, plan, apply, confirm, rollback, timeouts, zero, version");
+            "reload, plan, apply, confirm, rollback, timeouts, zero, convert, version");
   EXPECT_EQ(request_of("vrrp failover"), "exit 2: headgate: name is required");
   EXPECT_EQ(request_of("vrrp maintenance"), "exit 2: headgate: switch is required");
   EXPECT_EQ(request_of("vrrp maintenance maybe"), "exit 2: headgate: maybe is neither on nor off");
@@ -131,7 +133,7 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatIsMissing) {
             "connections, ports, workers, stats, drops, neighbours, vrrp, config, pending, audit");
   EXPECT_EQ(request_of("sho"),
             "exit 2: headgate: there is no command \"sho\"; one of show, service, backend, vrrp, "
-            "reload, plan, apply, confirm, rollback, timeouts, zero, version");
+            "reload, plan, apply, confirm, rollback, timeouts, zero, convert, version");
 }
 
 TEST(CommandLine, WhatCli11WouldThrowEndsAsWrongUsage) {

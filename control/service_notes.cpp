@@ -1,10 +1,10 @@
-#include "control/template_times.h"
+#include "control/service_notes.h"
 
 #include "control/snapshot_walk.h"
 
 namespace headgate::control {
 
-void TemplateTimes::refresh(const State& state) {
+void ServiceNotes::refresh(const State& state) {
   const uint64_t generation = state.store.generation();
   if (generation_ == generation) return;
   generation_ = generation;
@@ -17,9 +17,13 @@ void TemplateTimes::refresh(const State& state) {
   });
 }
 
-std::optional<TemplateTimes::Times> TemplateTimes::of(uint32_t service_id) const {
-  if (service_id >= by_id_.size() || by_id_[service_id].timeout_ticks == 0) return std::nullopt;
-  return by_id_[service_id];
+std::optional<uint32_t> ServiceNotes::persistence_ticks(uint32_t service_id) const {
+  if (service_id >= by_id_.size() || by_id_[service_id].persistence_ticks == 0) return std::nullopt;
+  return by_id_[service_id].persistence_ticks;
+}
+
+uint32_t ServiceNotes::mark_of(uint32_t service_id) const {
+  return service_id < by_id_.size() ? by_id_[service_id].firewall_mark : 0;
 }
 
 }  // namespace headgate::control
