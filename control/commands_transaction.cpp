@@ -15,7 +15,6 @@ namespace headgate::control {
 
 namespace asio = boost::asio;
 namespace json = boost::json;
-using protocol::Code;
 using protocol::Status;
 
 namespace {

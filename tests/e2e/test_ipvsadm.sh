@@ -11,8 +11,9 @@ testbed_begin one-arm 2
 start_servers
 hold_vips "$vip4" "$vip6"
 gate_more='forwarding: {local_addresses: [10.1.0.200]}'
-printf '  []\n' | configure | sed 's/max_services: 256, max_backends: 1024/max_services: 2048, max_backends: 16384/' \
-  >"$(gate_config)"
+printf '  []\n' | configure |
+  sed 's/max_services: 256, max_backends: 1024/max_services: 2048, max_backends: 16384/' \
+    >"$(gate_config)"
 export HEADGATE_SOCKET
 HEADGATE_SOCKET=$(gate_run_dir)/headgate.sock
 mkdir "$testbed_dir/bin"
@@ -223,9 +224,11 @@ long=$(printf 'x%.0s' {1..100000})
 check 'a very long address' ends_well ipvsadm -A -t "$long"
 check 'a very long scheduler' said 255 'Scheduler or persistence engine not found' \
   ipvsadm -A -t 192.0.2.1:80 -s "$long"
-check 'very many options' ends_well ipvsadm -A $(printf -- '-s rr %.0s' {1..5000})
+mapfile -t many < <(printf -- '-s\nrr\n%.0s' {1..5000})
+check 'very many options' ends_well ipvsadm -A "${many[@]}"
 check 'a line of 1 MB' ends_well ipvsadm -R < <(head -c 1048577 /dev/zero | tr '\0' x)
-check 'a line of 3 MB, --atomic' ends_well ipvsadm -R --atomic < <(head -c 3000000 /dev/zero | tr '\0' x)
+check 'a line of 3 MB, --atomic' ends_well ipvsadm -R --atomic \
+  < <(head -c 3000000 /dev/zero | tr '\0' x)
 check 'NUL' ends_well ipvsadm -R < <(printf 'a\0b\n')
 # Among random bytes there may be -h, and that ends well.
 survives() {

@@ -96,6 +96,24 @@ bool is_sorry(const json::object& row) {
   return text_in(row, "state") == "sorry" || text_in(row, "state") == "standby";
 }
 
+// IPVS writes a mark where the address of the service would be.
+net::IpAddress address_of_mark(uint64_t mark, net::Family family) {
+  net::IpAddress address;
+  address.family = family;
+  for (size_t i = 0; i < 4; ++i)
+    address.bytes[i] = static_cast<uint8_t>(mark >> (24 - 8 * i));
+  return address;
+}
+
+// As the templates of the service have it.
+std::string template_identity(const ServiceId& id) {
+  if (id.firewall_mark != 0) {
+    return endpoint_text({address_of_mark(id.firewall_mark, id.family), 0}) + "/IP";
+  }
+  return fmt::format("{}/{}", endpoint_text(id.endpoint),
+                     id.protocol == Protocol::udp ? "UDP" : "TCP");
+}
+
 }  // namespace
 
 std::string identity_text(const ServiceId& id) {
@@ -179,8 +197,7 @@ void ListingBuilder::count_template(const ListedConnection& connection) {
 std::vector<ListedService> ListingBuilder::take() {
   for (ListedService& service : services_) {
     if (templates_.empty()) break;
-    const std::string_view protocol = service.id.protocol == Protocol::udp ? "UDP" : "TCP";
-    const std::string identity = fmt::format("{}/{}", endpoint_text(service.id.endpoint), protocol);
+    const std::string identity = template_identity(service.id);
     for (ListedServer& server : service.servers) {
       const auto found = templates_.find({identity, endpoint_text(server.endpoint)});
       if (found != templates_.end()) server.persistent = found->second;
@@ -200,6 +217,8 @@ std::optional<ListedConnection> connection_of(const json::object& row) {
   const auto mark = is_template(row) ? number_in(row, "firewall_mark") : std::nullopt;
   const auto service = parse_plain(text_in(row, "virtual"));
   if (!client || !server || (!service && !mark)) return std::nullopt;
+  // What waits for the answer to a single packet is no connection of IPVS.
+  if (text_in(row, "state") == "ONE_PACKET") return std::nullopt;
   const bool udp = text_in(row, "protocol") == "udp";
   ListedConnection connection;
   connection.protocol = udp ? "UDP" : "TCP";
@@ -210,14 +229,9 @@ std::optional<ListedConnection> connection_of(const json::object& row) {
   connection.server = *server;
   if (service) connection.service = *service;
   if (mark) {
-    // IPVS writes a mark where the address of the service would be.
     connection.protocol = "IP";
     connection.ports_of = Protocol::none;
-    net::IpAddress address;
-    address.family = client->address.family;
-    for (size_t i = 0; i < 4; ++i)
-      address.bytes[i] = static_cast<uint8_t>(*mark >> (24 - 8 * i));
-    connection.service = {address, 0};
+    connection.service = {address_of_mark(*mark, client->address.family), 0};
   }
   return connection;
 }

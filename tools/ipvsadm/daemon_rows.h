@@ -42,7 +42,7 @@ class ListingBuilder {
   std::map<Key, uint64_t> templates_;
 };
 
-// Nothing where a row is not of the form that is expected.
+// Nothing where a row is none that IPVS would list, or not of the form that is expected.
 [[nodiscard]] std::optional<ListedConnection> connection_of(const boost::json::object& row);
 [[nodiscard]] bool is_template(const boost::json::object& row);
 

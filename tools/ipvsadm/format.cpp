@@ -213,9 +213,9 @@ void sort_services(std::vector<ListedService>& services) {
     return std::tuple(id.firewall_mark, id.family, id.protocol, id.endpoint.address,
                       id.endpoint.port);
   };
-  std::ranges::stable_sort(services, {}, key);
+  std::ranges::sort(services, {}, key);
   for (ListedService& service : services) {
-    std::ranges::stable_sort(service.servers, {}, [](const ListedServer& server) {
+    std::ranges::sort(service.servers, {}, [](const ListedServer& server) {
       return std::tuple(server.endpoint.address, server.endpoint.port);
     });
   }

@@ -94,7 +94,7 @@ constexpr std::initializer_list<OptionId> nothing{};
 constexpr std::initializer_list<OptionId> service{service_address};
 constexpr std::initializer_list<OptionId> server{service_address, real_server};
 constexpr std::initializer_list<OptionId> local{service_address, OptionId::local_address};
-constexpr std::initializer_list<OptionId> interface{local_interface};
+constexpr std::initializer_list<OptionId> of_local_address{local_interface};
 constexpr std::initializer_list<OptionId> of_service{scheduler, persistent, netmask, one_packet,
                                                      persistence_engine};
 constexpr std::initializer_list<OptionId> of_server{forwarding_method, weight,   upper_threshold,
@@ -139,7 +139,7 @@ Rules rules_of(Command command) {
       return {nothing, only_syncid};
     case Command::add_local_address:
     case Command::delete_local_address:
-      return {local, interface};
+      return {local, of_local_address};
   }
   return {nothing, nothing};
 }

@@ -58,6 +58,7 @@ class Parser {
   Done read_command();
   Done read_options();
   Done read_option(const ScannedOption& option);
+  Done read_parameter(const ScannedOption& option);
   Done read_service(OptionId id, const std::string& text);
   Done read_mark(const std::string& text);
   Done read_server(const std::string& text);
@@ -199,6 +200,18 @@ Done Parser::read_option(const ScannedOption& option) {
       return read_netmask(text);
     case real_server:
       return read_server(text);
+    case sort:
+      return {};
+    default:
+      return read_parameter(option);
+  }
+}
+
+// Of servers, lists and what is beside services.
+Done Parser::read_parameter(const ScannedOption& option) {
+  const auto id = static_cast<OptionId>(option.id);
+  const std::string text = option.value.value_or("");
+  switch (id) {
     case gatewaying:
     case ipip:
     case masquerading:
@@ -227,8 +240,6 @@ Done Parser::read_option(const ScannedOption& option) {
       return once(id);
     case socket:
       result_.socket = text;
-      return {};
-    case sort:
       return {};
     case tun_type:
     case tun_port:

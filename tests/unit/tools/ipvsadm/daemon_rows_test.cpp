@@ -90,7 +90,7 @@ TEST(IpvsadmRows, FlowsOfUdpAreInactive) {
 
 TEST(IpvsadmRows, TemplatesAreCountedForTheirServer) {
   const json::object its = row(R"({"protocol": "tcp", "client": "198.51.100.10:0",
-    "service": "192.0.2.1:80", "backend": "10.0.0.1:80", "state": "PERSISTENCE", "expires_s": 579,
+    "service": "192.0.2.1:80", "virtual": "192.0.2.1:80", "backend": "10.0.0.1:80", "state": "PERSISTENCE", "expires_s": 579,
     "firewall_mark": null})");
   ASSERT_TRUE(is_template(its));
   const auto connection = connection_of(its);
@@ -106,12 +106,34 @@ TEST(IpvsadmRows, TemplatesAreCountedForTheirServer) {
 }
 
 TEST(IpvsadmRows, ATemplateOfAMarkHasTheMarkInPlaceOfTheService) {
-  const auto connection = connection_of(row(R"({"protocol": "tcp", "client": "198.51.100.10:0",
-    "service": "0.0.0.0:0", "backend": "10.0.0.1:0", "state": "PERSISTENCE", "expires_s": 57,
-    "firewall_mark": 7})"));
+  const auto connection = connection_of(row(R"({"protocol": "any", "client": "198.51.100.10:0",
+    "service": "mark:7/ipv4", "virtual": null, "backend": "10.0.0.1:0", "state": "PERSISTENCE",
+    "expires_s": 57, "firewall_mark": 7})"));
   ASSERT_TRUE(connection);
   EXPECT_EQ(connection->protocol, "IP");
   EXPECT_EQ(net::to_string(connection->service.address), "0.0.0.7");
+  ListingBuilder builder(Which::in_use);
+  builder.add_service(row(R"({"service": "mark:7/ipv4", "scheduler": "rr"})"));
+  builder.add_backend(row(R"({"service": "mark:7/ipv4", "backend": "10.0.0.1:0",
+    "state": "up", "use": "serves", "weight": 1})"));
+  builder.count_template(*connection);
+  EXPECT_EQ(builder.take()[0].servers[0].persistent, 1U);
+}
+
+TEST(IpvsadmRows, AFlowOfAMarkHasItsOwnAddress) {
+  const auto connection = connection_of(row(R"({"protocol": "tcp", "client": "198.51.100.10:40001",
+    "service": "mark:7/ipv4", "virtual": "192.0.2.1:443", "backend": "10.0.0.1:443",
+    "state": "ESTABLISHED", "expires_s": 57, "firewall_mark": 7})"));
+  ASSERT_TRUE(connection);
+  EXPECT_EQ(connection->protocol, "TCP");
+  EXPECT_EQ(net::endpoint_to_string(connection->service.address, connection->service.port),
+            "192.0.2.1:443");
+}
+
+TEST(IpvsadmRows, WhatWaitsForAnAnswerIsNoConnection) {
+  EXPECT_FALSE(connection_of(row(R"({"protocol": "udp", "client": "198.51.100.10:40001",
+    "service": "192.0.2.1:53", "virtual": "192.0.2.1:53", "backend": "10.0.0.1:53",
+    "state": "ONE_PACKET", "expires_s": 1, "firewall_mark": null})")));
 }
 
 TEST(IpvsadmRequests, RefusalsAreToldInIpvsadmsWords) {
