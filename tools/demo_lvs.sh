@@ -89,7 +89,7 @@ lvs_keepalived_part() {
   lvs_real_server rs1 192.168.80.102/24
   lvs_real_server rs2 192.168.80.103/24
   for host in rs1 rs2; do
-    sed "s/^SNS_VIP=.*/SNS_VIP=$vip/" "$lvs_scripts/lvs_dr_realserver.sh" >"$testbed_dir/realserver"
+    sed "s/^SNS_VIP=.*/SNS_VIP=$vip/" "$lvs_scripts/lvs_dr_realserver" >"$testbed_dir/realserver"
     lvs_init_script "$host" "$testbed_dir/realserver" lvs_dr.sh
     shows "$host" service lvs_dr.sh start
   done
@@ -119,7 +119,7 @@ lvs_keepalived_part() {
 lvs_script_part() {
   local vip=192.168.1.181 i clients=()
   printf '\n%sThe script%s\n' "$bold" "$plain"
-  sed -n '/^start)/,/;;/p' "$lvs_scripts/lvs_dr_director.sh" | sed 's/^/  /'
+  sed -n '/^start)/,/;;/p' "$lvs_scripts/lvs_dr_director" | sed 's/^/  /'
   lvs_director gate3 eth0 192.168.1.101/24
   ip -n "$testbed_id-rs1" address add 192.168.1.103/24 dev eth0
   ip -n "$testbed_id-rs2" address add 192.168.1.104/24 dev eth0
@@ -127,10 +127,10 @@ lvs_script_part() {
     ip -n "$testbed_id-client" address add "192.168.1.$i/24" dev eth0
     clients+=("192.168.1.$i")
   done
-  lvs_init_script gate3 "$lvs_scripts/lvs_dr_director.sh" lvs_dr.sh
+  lvs_init_script gate3 "$lvs_scripts/lvs_dr_director" lvs_dr.sh
   for host in rs1 rs2; do
     lvs_on "$host" service lvs_dr.sh stop >/dev/null 2>&1 || true
-    lvs_init_script "$host" "$lvs_scripts/lvs_dr_realserver.sh" lvs_dr.sh
+    lvs_init_script "$host" "$lvs_scripts/lvs_dr_realserver" lvs_dr.sh
     lvs_on "$host" service lvs_dr.sh start >/dev/null
   done
   {

@@ -28,8 +28,8 @@ ip -n "$testbed_id-rs1" address add 192.168.1.103/24 dev eth0
 ip -n "$testbed_id-rs2" address add 192.168.1.104/24 dev eth0
 start_web rs1
 start_web rs2
-lvs_init_script gate "$text/lvs_dr_director.sh" lvs_dr.sh
-for host in rs1 rs2; do lvs_init_script "$host" "$text/lvs_dr_realserver.sh" lvs_dr.sh; done
+lvs_init_script gate "$text/lvs_dr_director" lvs_dr.sh
+for host in rs1 rs2; do lvs_init_script "$host" "$text/lvs_dr_realserver" lvs_dr.sh; done
 
 cat >"$(gate_config)" <<YAML
 daemon: {file_prefix: $testbed_id, idle: adaptive}
