@@ -90,8 +90,8 @@ TEST(IpvsadmRows, FlowsOfUdpAreInactive) {
 
 TEST(IpvsadmRows, TemplatesAreCountedForTheirServer) {
   const json::object its = row(R"({"protocol": "tcp", "client": "198.51.100.10:0",
-    "service": "192.0.2.1:80", "virtual": "192.0.2.1:80", "backend": "10.0.0.1:80", "state": "PERSISTENCE", "expires_s": 579,
-    "firewall_mark": null})");
+    "service": "192.0.2.1:80", "virtual": "192.0.2.1:80", "backend": "10.0.0.1:80",
+    "state": "PERSISTENCE", "expires_s": 579, "firewall_mark": null})");
   ASSERT_TRUE(is_template(its));
   const auto connection = connection_of(its);
   ASSERT_TRUE(connection);
