@@ -1,6 +1,8 @@
 #include "config/dump.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,8 +33,9 @@ std::string comment_lines(std::string_view text, size_t indent) {
 
 class Writer {
  public:
-  Writer(Defaults defaults, const std::vector<Comment>& comments)
-      : defaults_(defaults), comments_(comments) {
+  Writer(Defaults defaults, const std::vector<Comment>& comments) : defaults_(defaults) {
+    for (const Comment& each : comments)
+      comments_.emplace(each.path, each.text);
     comment(false, 0);
   }
 
@@ -75,11 +78,13 @@ class Writer {
 
   // Those on this path, with `below` on what is below it, too.
   void comment(bool below, size_t indent) {
-    for (const Comment& each : comments_) {
-      if (!each.path.starts_with(path_)) continue;
-      const std::string_view rest = std::string_view(each.path).substr(path_.size());
-      if (rest.empty() || (below && (rest.front() == '.' || rest.front() == '['))) {
-        text_ += comment_lines(each.text, indent);
+    if (comments_.empty()) return;
+    for (auto at = comments_.lower_bound(path_); at != comments_.end(); ++at) {
+      const std::string_view path = at->first;
+      if (!path.starts_with(path_) || (!below && path.size() > path_.size())) break;
+      const std::string_view rest = path.substr(path_.size());
+      if (rest.empty() || rest.front() == '.' || rest.front() == '[') {
+        text_ += comment_lines(at->second, indent);
       }
     }
   }
@@ -154,7 +159,7 @@ class Writer {
   }
 
   Defaults defaults_;
-  const std::vector<Comment>& comments_;
+  std::multimap<std::string, std::string_view, std::less<>> comments_;  // by path, in order
   std::string path_;
   std::string text_;
 };

@@ -112,8 +112,11 @@ inline constexpr size_t max_keepalived_depth = 32;     // definitions in definit
 inline constexpr size_t max_keepalived_blocks = 16;    // blocks in blocks
 inline constexpr size_t max_keepalived_line = 1UL << 20;
 inline constexpr size_t max_keepalived_lines = 4UL << 20;
-inline constexpr size_t max_keepalived_rounds = 65536;    // of one ~SEQ
-inline constexpr size_t max_keepalived_addresses = 4096;  // of one range
+inline constexpr size_t max_keepalived_rounds = 65536;     // of one ~SEQ
+inline constexpr size_t max_keepalived_steps = 4UL << 20;  // lines looked at, with repetitions
+inline constexpr size_t max_keepalived_addresses = 4096;   // of one range
+inline constexpr size_t max_keepalived_targets = 65536;    // of one virtual_server_group
+inline constexpr size_t max_keepalived_notes = 10000;
 inline constexpr size_t max_keepalived_errors = 1000;
 
 // Keys of one section, in the reader's bookkeeping.

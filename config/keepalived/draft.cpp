@@ -11,6 +11,11 @@ const std::string& Draft::file_of(const Statement& statement) const {
 }
 
 void Draft::note(const Statement& statement, std::string text, std::string path) {
+  if (notes.size() == max_keepalived_notes) {
+    text = "there is more to be said of the rest of the file, which is left out";
+  } else if (notes.size() > max_keepalived_notes) {
+    return;
+  }
   notes.push_back({.file = file_of(statement),
                    .line = statement.place.line,
                    .keyword = statement.keyword(),
@@ -21,7 +26,7 @@ void Draft::note(const Statement& statement, std::string text, std::string path)
 
 void Draft::mistake(const Statement& statement, std::string text, std::string path) {
   note(statement, std::move(text), std::move(path));
-  notes.back().mistake = true;
+  notes.back().mistake = true;  // of many, the last one stands for the rest
 }
 
 void Draft::error(const Statement& statement, std::string text) {

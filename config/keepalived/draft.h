@@ -37,6 +37,7 @@ class Draft {
 
   Config config;
   Globals globals;
+  size_t backends = 0;  // of all services so far
 
   // Something that is otherwise here, or not at all; `path` is where it belongs.
   void note(const Statement& statement, std::string text, std::string path = {});

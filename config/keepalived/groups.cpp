@@ -94,6 +94,10 @@ void read_server_group(Draft& draft, Groups& groups, const Statement& block) {
       at = *given;
     }
     only(draft, line, 2);
+    if (targets.size() + addresses->size() > max_keepalived_targets) {
+      return draft.error(
+          line, fmt::format("the group has more than {} addresses", max_keepalived_targets));
+    }
     for (const net::IpAddress& each : *addresses)
       targets.push_back({.address = each, .port = at, .mark = {}, .family = net::Family::none});
   }
@@ -105,6 +109,10 @@ void read_local_address_group(Draft& draft, Groups& groups, const Statement& blo
   std::vector<net::IpAddress>& list = groups.addresses[*name];
   for (const Statement& line : block.children) {
     const auto addresses = addresses_of(draft, line);
+    if (addresses && list.size() + addresses->size() > max_local_addresses) {
+      return draft.error(line,
+                         fmt::format("the group has more than {} addresses", max_local_addresses));
+    }
     if (addresses) list.insert(list.end(), addresses->begin(), addresses->end());
     only(draft, line, 1);
   }

@@ -125,6 +125,7 @@ class SourceReader {
   void handle(Place place, std::string_view text, size_t depth) {
     std::string_view line = trimmed(text);
     if (line.empty() || stopped_) return;
+    if (!step(place)) return;
     if (depth > max_keepalived_depth) return fail(place, {}, "definitions lie too deep in another");
     if (line.starts_with('@')) {
       const auto [id, rest] = split_word(line.substr(1));
@@ -138,6 +139,17 @@ class SourceReader {
     }
     if (is_repetition(line)) return repeat(place, line, depth);
     expand(place, line, depth);
+  }
+
+  // False, with an error, once there were too many.
+  bool step(Place place) {
+    if (++steps_ <= max_keepalived_steps) return true;
+    if (!stopped_) {
+      fail(place, {},
+           fmt::format("more than {} lines, with all repetitions", max_keepalived_steps));
+    }
+    stopped_ = true;
+    return false;
   }
 
   void expand(Place place, std::string_view line, size_t depth) {
@@ -161,6 +173,8 @@ class SourceReader {
     const auto repetition = parse_repetition(line);
     if (!repetition) return fail(place, line.substr(0, 4), repetition.error());
     for (const Round& round : repetition->rounds) {
+      // What is repeated may be nothing at all.
+      if (stopped_ || !step(place)) return;
       for (const auto& [name, value] : round)
         definitions_.set(name, value);
       handle(place, repetition->rest, depth + 1);
@@ -260,6 +274,7 @@ class SourceReader {
   std::string folder_;
   std::vector<std::filesystem::path> open_;  // files that are being read, the outermost first
   size_t bytes_ = 0;
+  size_t steps_ = 0;
   bool stopped_ = false;
 };
 

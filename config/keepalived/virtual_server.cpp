@@ -363,6 +363,21 @@ void put_target(ServiceSection& s, const Statement& block, const Target& target,
   }
 }
 
+// Each address of a group has all backends: what would not be taken anyway is not made.
+bool has_room(Draft& draft, const Statement& block, size_t services, size_t backends) {
+  const Memory& memory = draft.config.memory;
+  draft.backends += services * backends;
+  if (draft.config.services.size() + services <= memory.max_services &&
+      draft.backends <= memory.max_backends) {
+    return true;
+  }
+  draft.error(block, fmt::format("more than {} services or {} backends, each address of a group "
+                                 "counted: `memory.max_services` and `max_backends` of a YAML file "
+                                 "make room for more",
+                                 memory.max_services, memory.max_backends));
+  return false;
+}
+
 }  // namespace
 
 void read_virtual_server(Draft& draft, const Groups& groups, const Statement& block) {
@@ -387,6 +402,7 @@ void read_virtual_server(Draft& draft, const Groups& groups, const Statement& bl
       read_real_server(draft, line, service, section.state, path);
   }
   settle(section, block);
+  if (!has_room(draft, block, targets.size(), service.backends.size())) return;
   for (size_t i = 0; i < targets.size(); ++i) {
     const std::string own = fmt::format("services[{}]", services.size());
     if (i > 0) draft.copy_places(path, own);

@@ -222,6 +222,16 @@ TEST(KeepalivedServers, GroupsOfIpv6AndBadOnes) {
       "k.conf:7: virtual_server: \"H\" is no virtual_server_group\n");
 }
 
+TEST(KeepalivedServers, AGroupThatIsTooLargeIsRefused) {
+  EXPECT_EQ(
+      errors_of(
+          "virtual_server_group G {\n10.0.0.0/20 80\n10.1.0.0/20 80\n10.2.0.0/20 80\n10.3.0.0/20 "
+          "80\n10.4.0.0/20 80\n}\nvirtual_server group G {\nprotocol TCP\n}\n"),
+      "k.conf:8: virtual_server: more than 16384 services or 65536 backends, each address of a "
+      "group "
+      "counted: `memory.max_services` and `max_backends` of a YAML file make room for more\n");
+}
+
 TEST(KeepalivedServers, FullnatHasItsLocalAddresses) {
   const auto conversion = converted(R"(
 local_address_group L {

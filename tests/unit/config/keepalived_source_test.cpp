@@ -103,6 +103,13 @@ TEST(KeepalivedSource, WritesSequencesAndListsOut) {
             "k.conf:1: ~SEQ: a list looks like ~SEQ(N, 1, 9) or ~LST(N, a, b)\n");
 }
 
+TEST(KeepalivedSource, RepetitionsOfNothingEndToo) {
+  EXPECT_EQ(lines_of("~SEQ(A, 1, 65536) ~SEQ(B, 1, 65536) ~SEQ(C, 1, 65536) @x y\n"),
+            "k.conf:1: more than 4194304 lines, with all repetitions\n");
+  EXPECT_EQ(lines_of("~SEQ(A, 1, 65536) ~SEQ(B, 1, 65536) ~SEQ(C, 1, 65536)\n"),
+            "k.conf:1: more than 4194304 lines, with all repetitions\n");
+}
+
 class KeepalivedIncludes : public testing::Test {
  protected:
   void SetUp() override {
