@@ -1,6 +1,7 @@
 // global_defs: defaults of virtual routers, mail, scripts' users, time-outs.
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -111,8 +112,12 @@ void read_interval(GlobalSection& section, const Statement& statement) {
 
 template <auto Member>
 void flag(GlobalSection& section, const Statement& statement) {
-  if (const auto value = boolean(section.draft, statement)) {
-    section.draft.globals.*Member = *value;
+  const auto value = boolean(section.draft, statement);
+  auto& member = section.draft.globals.*Member;
+  if constexpr (std::is_same_v<decltype(member), bool&>) {
+    member = value.value_or(member);
+  } else {
+    member = value;
   }
 }
 
