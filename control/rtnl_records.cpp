@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include <linux/if_addr.h>
@@ -139,15 +140,15 @@ RtnlRecords records_of(RtnlSocket& socket, int index) {
   for (RtnlRecord& address : dump(socket, RTM_GETADDR)) {
     if (is_given_address(address, index)) records.addresses.push_back(std::move(address));
   }
+  std::vector<RtnlRecord> by_gateway;  // which is reached by what is on the link
   for (RtnlRecord& route : dump(socket, RTM_GETROUTE)) {
     const RouteUse use = use_of_route(route, index);
     if (use == RouteUse::left_out) ++records.left_out;
-    if (use == RouteUse::given) records.routes.push_back(std::move(route));
+    if (use != RouteUse::given) continue;
+    const bool on_link = attribute<rtmsg>(route, RTA_GATEWAY) == nullptr;
+    (on_link ? records.routes : by_gateway).push_back(std::move(route));
   }
-  // A gateway is reached by what is on the link.
-  std::ranges::stable_partition(records.routes, [](const RtnlRecord& route) {
-    return attribute<rtmsg>(route, RTA_GATEWAY) == nullptr;
-  });
+  std::ranges::move(by_gateway, std::back_inserter(records.routes));
   return records;
 }
 
