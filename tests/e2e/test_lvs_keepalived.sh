@@ -197,12 +197,12 @@ pair() {
     check "$part: it comes back" settles 15 web_is 'rs1 2 rs2 2' "$vip" 4
   fi
   crash gate1
+  # What a loss of power would take along: with two holders either may answer for it.
+  [[ $role1 == headgate ]] || ip -n "$testbed_id-gate1" address delete "$vip/32" dev eth1
   check "$part: the second box takes over" settles 6 master_is_2 "$vip"
   if [[ $role2 == headgate ]]; then
     check "$part: and balances" settles 5 web_is 'rs1 3 rs2 3' "$vip" 6
   fi
-  # What a loss of power would take along.
-  [[ $role1 == headgate ]] || ip -n "$testbed_id-gate1" address delete "$vip/32" dev eth1
   start gate1 "$role1"
   check "$part: the first box has it again" settles 12 master_is gate1 "$vip"
   [[ $role1 != headgate ]] || check "$part: and balances again" settles 5 web_is 'rs1 3 rs2 3' "$vip" 6
@@ -286,9 +286,16 @@ two_masters() {
   cp "$text/haproxy_both.conf" "$testbed_dir/gate1-root/etc/keepalived/keepalived.conf"
   # The other box: master of the second address, with the priorities changed about.
   sed -e '0,/priority 101/s//priority 100.5/; 0,/priority 100 /s//priority 101 /' \
+    -e 's#notify.sh \(master\|backup\|fault\)#notify.sh -n \1 -a 172.16.100.1#' \
     -e 's/priority 100.5/priority 100/' -e '0,/state MASTER/s//state BACKUP_/' \
     -e '0,/state BACKUP /s//state MASTER /; s/BACKUP_/BACKUP/' "$text/haproxy_both.conf" \
     >"$testbed_dir/gate2-root/etc/keepalived/keepalived.conf"
+  # It has the second of the manual's scripts, which writes mails.
+  cp "$repository/tests/e2e/vrrp_text/notify_second" \
+    "$testbed_dir/gate2-root/etc/keepalived/notify.sh"
+  # shellcheck disable=SC2016  # the script expands it
+  printf '#!/bin/bash\necho "$2 | $3" >>/etc/said.mails\n' >"$testbed_dir/gate2-root/sbin/mail"
+  chmod +x "$testbed_dir/gate2-root/sbin/mail" "$testbed_dir/gate2-root/etc/keepalived/notify.sh"
   start gate1 headgate
   start gate2 headgate
   each_has_one() { master_is gate1 172.16.100.1 && master_is gate2 172.16.100.2; }
@@ -298,6 +305,9 @@ two_masters() {
   touch "$testbed_dir/gate1-root/etc/keepalived/down"
   all_on_2() { master_is gate2 172.16.100.1 && master_is gate2 172.16.100.2; }
   check "$part: under maintenance the other has both" settles 12 all_on_2
+  check "$part: and the second script has written of it" settles 5 grep -qF \
+    "$(hostname) to be master: 172.16.100.1 floating | root@localhost" \
+    "$testbed_dir/gate2-root/etc/said.mails"
   rm "$testbed_dir/gate1-root/etc/keepalived/down"
   check "$part: and each its own after it" settles 12 each_has_one
   crash gate2
