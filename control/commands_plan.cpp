@@ -88,10 +88,12 @@ class PlanWork {
     return std::unexpected(Error{config::to_string(found)});
   }
 
+  // What the file said before; the control thread's to read.
+  void set_base(std::shared_ptr<const config::Config> base) { base_ = std::move(base); }
+
   // Within Changes::look().
   void look(const State& state) {
     running_ = state.config;
-    base_ = state.file_config;
     if (keeps()) wanted_ = std::move(config::keep_changes(*base_, *running_, wanted_).config);
     live_ = live_connections(state.builder.identity(), state.counters, *running_);
     hash_ = hash_changes(state.builder.identity(), *running_, wanted_);
@@ -248,6 +250,7 @@ asio::awaitable<Status> plan(Call& call) {
   auto read = [work] { return work->read(); };
   const auto usable = co_await offload(call.pool, std::move(read));
   if (!usable) co_return refused(usable.error().text);
+  work->set_base(call.state.file_config);
   std::function<void(const State&)> look = [work](const State& state) { work->look(state); };
   const auto looked = co_await call.changes.look(std::move(look));
   if (!looked) co_return refused(looked.error().text);

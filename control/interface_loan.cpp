@@ -114,14 +114,17 @@ std::vector<std::string> give(RtnlSocket& socket, const RtnlRecords& records, in
   return lines;
 }
 
-// Whatever of it is not as before yet. Nothing when the interface is gone.
-void give_back(RtnlSocket& socket, const Loan& loan) {
-  if (is_there(loan.beneath, loan.index)) {
-    if (rename(socket, loan.beneath, loan.index, loan.interface) != 0) return;
+// Whatever of it is not as before yet. False: it could not get its name back. Nothing is to be done
+// where the interface is gone.
+bool give_back(RtnlSocket& socket, const Loan& loan) {
+  if (is_there(loan.beneath, loan.index) &&
+      rename(socket, loan.beneath, loan.index, loan.interface) != 0) {
+    return false;
   }
-  if (!is_there(loan.interface, loan.index)) return;
+  if (!is_there(loan.interface, loan.index)) return true;
   if (loan.was_up) KernelDevice(loan.interface).set_flags(IFF_UP, 0);
   static_cast<void>(give(socket, loan.records, loan.index));
+  return true;
 }
 
 }  // namespace
@@ -132,7 +135,8 @@ struct InterfaceLoan::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
-    give_back(socket, loan);
+    // What did not work the next start tries again.
+    if (!give_back(socket, loan)) return;
     std::error_code ignored;
     std::filesystem::remove(path, ignored);
   }
@@ -155,7 +159,9 @@ std::expected<InterfaceLoan, Error> InterfaceLoan::borrow(const std::string& int
   if (!socket) return std::unexpected(socket.error());
   loan.beneath = name_beneath(interface, loan.index);
   loan.was_up = (KernelDevice(interface).flags().value_or(0) & IFF_UP) != 0;
-  loan.records = records_of(*socket, loan.index);
+  auto records = records_of(*socket, loan.index);
+  if (!records) return std::unexpected(Error{interface + ": " + records.error().text});
+  loan.records = std::move(*records);
   const std::string path = state_dir + "/" + std::string(file_prefix) + interface;
   std::ofstream file(path, std::ios::trunc);
   file << to_text(loan);
@@ -175,8 +181,7 @@ std::expected<InterfaceLoan, Error> InterfaceLoan::borrow(const std::string& int
   }
   if (its.records.left_out > 0) {
     impl->notes.push_back(interface + ": " + std::to_string(its.records.left_out) +
-                          " routes over several interfaces, or by a next-hop object, did not "
-                          "move to the twin");
+                          " routes over several interfaces did not move to the twin");
   }
   return InterfaceLoan(std::move(impl));
 }
@@ -211,11 +216,15 @@ std::vector<std::string> recover_loans(const std::string& state_dir) {
     if (!entry.path().filename().string().starts_with(file_prefix)) continue;
     std::ifstream file(entry.path());
     if (const auto loan = parse_loan(file)) {
-      if (auto socket = RtnlSocket::open()) {
-        give_back(*socket, *loan);
-        lines.push_back(loan->interface +
-                        ": got its name and addresses back, as an earlier daemon was killed");
+      auto socket = RtnlSocket::open();
+      if (!socket || !give_back(*socket, *loan)) {
+        lines.push_back(loan->interface + ": is " + loan->beneath +
+                        " since an earlier daemon was killed, and cannot be renamed: is its name "
+                        "taken?");
+        continue;
       }
+      lines.push_back(loan->interface +
+                      ": got its name and addresses back, as an earlier daemon was killed");
     }
     std::filesystem::remove(entry.path(), ignored);
   }

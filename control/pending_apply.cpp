@@ -35,6 +35,7 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> PendingApply::apply(Peer by
   stage_ = Stage::applying;
   file_ = file;
   by_ = by;
+  co_await wait_for_reloads(state_);
   path_before_ = state_.config_path;
   file_before_ = state_.file_config;
   const Submission mine{.alone = true, .passes_hold = true};

@@ -48,27 +48,24 @@ std::vector<std::string> lines_of(const std::string& text) {
 // file that was read before. Its holder's turn ends with it.
 class Turn {
  public:
-  explicit Turn(State& state) : state_(&state) { state.reloads = true; }
-  Turn(Turn&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-  Turn& operator=(Turn&&) = delete;
-  ~Turn() {
-    if (state_ != nullptr) state_->reloads = false;
-  }
+  explicit Turn(State& state) : state_(state) { state.reloads = true; }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { state_.reloads = false; }
 
  private:
-  State* state_;
+  State& state_;
 };
 
-asio::awaitable<Turn> take_turn(State& state) {
+}  // namespace
+
+asio::awaitable<void> wait_for_reloads(State& state) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
   while (state.reloads) {
     timer.expires_after(std::chrono::milliseconds(2));
     co_await timer.async_wait(asio::use_awaitable);
   }
-  co_return Turn(state);
 }
-
-}  // namespace
 
 asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Changes& changes,
                                                             asio::thread_pool& pool,
@@ -77,7 +74,8 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
   if (std::string why = changes.why_held(); !why.empty() && !how.passes_hold) {
     co_return std::unexpected(Error{std::move(why)});
   }
-  const Turn turn = co_await take_turn(state);
+  co_await wait_for_reloads(state);
+  const Turn turn(state);
   const std::string path = file.value_or(state.config_path);
   auto work = [path, foreign = state.foreign] { return read_config_file(path, foreign); };
   auto reading = co_await offload(pool, std::move(work));
@@ -87,13 +85,11 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
   state.override_config(reading->config);
   auto wanted = std::make_shared<config::Config>(std::move(reading->config));
   const bool keeps = wanted->daemon.runtime_changes == config::RuntimeChanges::keep;
-  const auto base = std::exchange(state.file_config, wanted);
+  const auto base = state.file_config;
   Edit edit = keeps ? replace_file(base, wanted) : replace_all(wanted);
   auto outcome = co_await changes.submit(std::move(edit), how);
-  if (!outcome) {
-    state.file_config = base;
-    co_return outcome;
-  }
+  if (!outcome) co_return outcome;
+  state.file_config = wanted;
   // The reader's warnings have their lines.
   outcome->report.warnings.clear();
   for (const config::Error& warning : reading->warnings) {

@@ -22,6 +22,9 @@ namespace headgate::control {
     State& state, Changes& changes, boost::asio::thread_pool& pool, std::optional<std::string> file,
     Submission how = {});
 
+// Until no reload is under way; what is done before the next co_await comes before another one.
+[[nodiscard]] boost::asio::awaitable<void> wait_for_reloads(State& state);
+
 // What became of a change, in one sentence.
 [[nodiscard]] std::string sentence_of(const ChangeOutcome& outcome);
 

@@ -66,27 +66,43 @@ bool is_given_address(const RtnlRecord& record, int index) {
   return header.ifa_index == static_cast<unsigned>(index) && !link_local;
 }
 
-enum class RouteUse : uint8_t { elsewhere, by_itself, given, left_out };
+enum class RouteUse : uint8_t { elsewhere, by_itself, given, left_out, lost };
+
+// Calls visit(rtnexthop&) for each hop of a route's RTA_MULTIPATH.
+template <typename Attribute, typename Visit>
+void for_each_hop(Attribute* hops, Visit visit) {
+  auto* hop = static_cast<rtnexthop*>(nla_data(hops));
+  int left = nla_len(hops);
+  for (; RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+    visit(*hop);
+}
+
+RouteUse use_of_hops(const nlattr* hops, int family, int index) {
+  bool here = false;
+  bool others = false;
+  for_each_hop(hops,
+               [&](const rtnexthop& hop) { (hop.rtnh_ifindex == index ? here : others) = true; });
+  if (!here) return RouteUse::elsewhere;
+  if (!others) return RouteUse::given;
+  return family == AF_INET ? RouteUse::left_out : RouteUse::lost;
+}
 
 RouteUse use_of_route(const RtnlRecord& record, int index) {
   const auto header = header_of<rtmsg>(record);
-  const auto here = static_cast<uint32_t>(index);
+  RouteUse use = RouteUse::given;
   if (const nlattr* hops = attribute<rtmsg>(record, RTA_MULTIPATH)) {
-    const auto* hop = static_cast<const rtnexthop*>(nla_data(hops));
-    int left = nla_len(hops);
-    for (; RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
-      if (hop->rtnh_ifindex == index) return RouteUse::left_out;
-    }
-    return RouteUse::elsewhere;
+    use = use_of_hops(hops, header.rtm_family, index);
+  } else if (number<rtmsg>(record, RTA_OIF, 0) != static_cast<uint32_t>(index)) {
+    use = RouteUse::elsewhere;
   }
-  if (number<rtmsg>(record, RTA_OIF, 0) != here) return RouteUse::elsewhere;
+  if (use == RouteUse::elsewhere) return use;
   const bool made_by_kernel = header.rtm_protocol == RTPROT_KERNEL ||
                               header.rtm_protocol == RTPROT_RA ||
                               header.rtm_protocol == RTPROT_REDIRECT;
   if (made_by_kernel || header.rtm_type != RTN_UNICAST) return RouteUse::by_itself;
   if ((header.rtm_flags & RTM_F_CLONED) != 0) return RouteUse::by_itself;
-  if (attribute<rtmsg>(record, RTA_NH_ID) != nullptr) return RouteUse::left_out;
-  return RouteUse::given;
+  if (attribute<rtmsg>(record, RTA_NH_ID) != nullptr) return RouteUse::lost;
+  return use;
 }
 
 int keep_record(nl_msg* message, void* list) {
@@ -100,15 +116,23 @@ struct CallbackRelease {
   void operator()(nl_cb* callback) const noexcept { nl_cb_put(callback); }
 };
 
-std::vector<RtnlRecord> dump(RtnlSocket& socket, int type) {
-  std::vector<RtnlRecord> records;
-  const std::unique_ptr<nl_cb, CallbackRelease> callback(nl_cb_alloc(NL_CB_DEFAULT));
-  nl_cb_set(callback.get(), NL_CB_VALID, NL_CB_CUSTOM, keep_record, &records);
-  rtgenmsg wanted{};
-  wanted.rtgen_family = AF_UNSPEC;
-  if (nl_send_simple(socket.get(), type, NLM_F_DUMP, &wanted, sizeof(wanted)) < 0) return {};
-  if (nl_recvmsgs(socket.get(), callback.get()) < 0) return {};
-  return records;
+std::expected<std::vector<RtnlRecord>, Error> dump(RtnlSocket& socket, int type) {
+  // The kernel says when a table changed while it told of it.
+  constexpr int most_tries = 20;
+  int code = 0;
+  for (int i = 0; i < most_tries; ++i) {
+    std::vector<RtnlRecord> records;
+    const std::unique_ptr<nl_cb, CallbackRelease> callback(nl_cb_alloc(NL_CB_DEFAULT));
+    nl_cb_set(callback.get(), NL_CB_VALID, NL_CB_CUSTOM, keep_record, &records);
+    rtgenmsg wanted{};
+    wanted.rtgen_family = AF_UNSPEC;
+    code = nl_send_simple(socket.get(), type, NLM_F_DUMP, &wanted, sizeof(wanted));
+    if (code >= 0) code = nl_recvmsgs(socket.get(), callback.get());
+    if (code >= 0) return records;
+    if (code != -NLE_DUMP_INTR) break;
+  }
+  return std::unexpected(
+      Error{"the kernel does not tell of addresses and routes: " + nl_text(code)});
 }
 
 // The message with these attributes; `changed` stands in the place of those of its own type.
@@ -135,17 +159,28 @@ int not_there_already(int code) {
 
 }  // namespace
 
-RtnlRecords records_of(RtnlSocket& socket, int index) {
+std::expected<RtnlRecords, Error> records_of(RtnlSocket& socket, int index) {
   RtnlRecords records;
-  for (RtnlRecord& address : dump(socket, RTM_GETADDR)) {
+  auto addresses = dump(socket, RTM_GETADDR);
+  if (!addresses) return std::unexpected(addresses.error());
+  for (RtnlRecord& address : *addresses) {
     if (is_given_address(address, index)) records.addresses.push_back(std::move(address));
   }
+  auto routes = dump(socket, RTM_GETROUTE);
+  if (!routes) return std::unexpected(routes.error());
   std::vector<RtnlRecord> by_gateway;  // which is reached by what is on the link
-  for (RtnlRecord& route : dump(socket, RTM_GETROUTE)) {
+  for (RtnlRecord& route : *routes) {
     const RouteUse use = use_of_route(route, index);
+    if (use == RouteUse::lost) {
+      return std::unexpected(
+          Error{"the route to " + text_of_route(route) +
+                " is by a next-hop object, or one of IPv6 over several interfaces, and cannot move "
+                "to the twin: `ip route del` it, and add it again while headgated runs"});
+    }
     if (use == RouteUse::left_out) ++records.left_out;
     if (use != RouteUse::given) continue;
-    const bool on_link = attribute<rtmsg>(route, RTA_GATEWAY) == nullptr;
+    const bool on_link = attribute<rtmsg>(route, RTA_GATEWAY) == nullptr &&
+                         attribute<rtmsg>(route, RTA_MULTIPATH) == nullptr;
     (on_link ? records.routes : by_gateway).push_back(std::move(route));
   }
   std::ranges::move(by_gateway, std::back_inserter(records.routes));
@@ -173,9 +208,21 @@ void remove_address(RtnlSocket& socket, const RtnlRecord& address) {
 int add_route(RtnlSocket& socket, const RtnlRecord& route, int index) {
   auto header = header_of<rtmsg>(route);
   header.rtm_flags &= RTNH_F_ONLINK;  // the others tell of the route's present
-  return not_there_already(
-      socket.request(message_of(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, header, route, RTA_OIF,
-                                static_cast<uint32_t>(index), {RTA_CACHEINFO})));
+  if (attribute<rtmsg>(route, RTA_MULTIPATH) == nullptr) {
+    return not_there_already(
+        socket.request(message_of(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, header, route, RTA_OIF,
+                                  static_cast<uint32_t>(index), {RTA_CACHEINFO})));
+  }
+  RtnlRecord moved = route;
+  auto* hops = const_cast<nlattr*>(attribute<rtmsg>(moved, RTA_MULTIPATH));
+  for_each_hop(hops, [index](rtnexthop& hop) {
+    hop.rtnh_ifindex = index;
+    hop.rtnh_flags &= RTNH_F_ONLINK;
+  });
+  // RTA_TABLE is there in every route that the kernel tells of.
+  return not_there_already(socket.request(
+      message_of(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, header, moved, RTA_TABLE,
+                 number<rtmsg>(route, RTA_TABLE, header.rtm_table), {RTA_CACHEINFO, RTA_OIF})));
 }
 
 std::string text_of_address(const RtnlRecord& address) {

@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "control/error.h"
 #include "control/rtnl.h"
 
 namespace headgate::control {
@@ -18,12 +20,14 @@ using RtnlRecord = std::vector<std::byte>;
 struct RtnlRecords {
   std::vector<RtnlRecord> addresses;
   std::vector<RtnlRecord> routes;  // in the kernel's order: those on the link before gateways
-  uint32_t left_out = 0;           // routes over several interfaces, or by a next-hop object
+  uint32_t left_out = 0;           // IPv4 routes over several interfaces: the kernel keeps them
 };
 
 // What an operator or a daemon has given to the interface: not link-local addresses, nor routes
-// that come with an address or by router advertisements.
-[[nodiscard]] RtnlRecords records_of(RtnlSocket& socket, int index);
+// that come with an address or by router advertisements. An error where the kernel does not tell,
+// or where there are routes that it would delete with the interface down and that cannot be put
+// back: by a next-hop object, or of IPv6 over several interfaces.
+[[nodiscard]] std::expected<RtnlRecords, Error> records_of(RtnlSocket& socket, int index);
 
 // Adds it at another interface; 0, or an error code of libnl. What is there already is no error.
 [[nodiscard]] int add_address(RtnlSocket& socket, const RtnlRecord& address, int index);

@@ -33,6 +33,7 @@ class Loan : public testing::Test {
         "ip route add default via 172.16.1.1 metric 20 src 172.16.1.6;"
         "ip route add 198.51.100.0/24 dev eth0 scope link;"
         "ip route add 203.0.113.0/24 via 198.51.100.7 table 100;"
+        "ip route add 192.0.2.128/25 nexthop via 172.16.1.1 weight 2 nexthop via 172.16.1.2;"
         "ip -6 route add 2001:db8:9::/48 via 2001:db8::1");
   }
   void TearDown() override {
@@ -126,6 +127,41 @@ TEST_F(Loan, RoutesOverSeveralInterfacesAreTold) {
   EXPECT_NE(loan->notes()[0].find("eth0: 1 routes over several interfaces"), std::string::npos);
   const Inside inside(gate.fd());
   const InterfaceLoan ends = std::move(*loan);
+}
+
+TEST_F(Loan, ANameThatIsTakenMeanwhileIsTriedAgainAtTheNextStart) {
+  const std::string before = look();
+  const pid_t child = fork();
+  if (child == 0) {
+    auto loan = borrow();
+    _exit(loan ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  gate.sh("ip link add eth0 type veth peer name p0");
+  const auto recover = [&] {
+    const Inside inside(gate.fd());
+    return recover_loans(directory);
+  };
+  auto lines = recover();
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_NE(lines[0].find("eth0: is hg-eth0 since"), std::string::npos) << lines[0];
+  gate.sh("ip link delete eth0");
+  lines = recover();
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_NE(lines[0].find("got its name and addresses back"), std::string::npos) << lines[0];
+  EXPECT_EQ(look(), before);
+}
+
+TEST_F(Loan, RoutesThatCouldNotComeBackAreRefused) {
+  gate.sh("ip nexthop add id 7 via 172.16.1.1 dev eth0; ip route add 192.0.2.0/25 nhid 7");
+  const std::string before = look();
+  const auto loan = borrow();
+  ASSERT_FALSE(loan);
+  EXPECT_NE(loan.error().text.find("eth0: the route to 192.0.2.0/25 is by a next-hop object"),
+            std::string::npos)
+      << loan.error().text;
+  EXPECT_EQ(look(), before);
 }
 
 TEST_F(Loan, AnInterfaceThatIsNotThere) {
