@@ -71,10 +71,15 @@ enum class RouteUse : uint8_t { elsewhere, by_itself, given, left_out, lost };
 // Calls visit(rtnexthop&) for each hop of a route's RTA_MULTIPATH.
 template <typename Attribute, typename Visit>
 void for_each_hop(Attribute* hops, Visit visit) {
-  auto* hop = static_cast<rtnexthop*>(nla_data(hops));
+  void* at = nla_data(hops);
   int left = nla_len(hops);
-  for (; RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+  for (auto* hop = static_cast<rtnexthop*>(at); RTNH_OK(hop, left);
+       hop = static_cast<rtnexthop*>(at)) {
     visit(*hop);
+    const int length = RTNH_ALIGN(hop->rtnh_len);
+    at = static_cast<std::byte*>(at) + length;
+    left -= length;
+  }
 }
 
 RouteUse use_of_hops(const nlattr* hops, int family, int index) {
@@ -214,7 +219,8 @@ int add_route(RtnlSocket& socket, const RtnlRecord& route, int index) {
                                   static_cast<uint32_t>(index), {RTA_CACHEINFO})));
   }
   RtnlRecord moved = route;
-  auto* hops = const_cast<nlattr*>(attribute<rtmsg>(moved, RTA_MULTIPATH));
+  const auto* there = reinterpret_cast<const std::byte*>(attribute<rtmsg>(route, RTA_MULTIPATH));
+  auto* hops = reinterpret_cast<nlattr*>(moved.data() + (there - route.data()));
   for_each_hop(hops, [index](rtnexthop& hop) {
     hop.rtnh_ifindex = index;
     hop.rtnh_flags &= RTNH_F_ONLINK;

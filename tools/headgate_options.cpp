@@ -239,6 +239,8 @@ void service_options(Builder& command) {
       .flag("--fallback,!--no-fallback", "fallback",
             "sh, mh: take another backend when the chosen one cannot")
       .flag("--hash-port,!--no-hash-port", "hash_port", "sh, mh: hash the client's port too")
+      .flag("--one-packet,!--no-one-packet", "one_packet",
+            "UDP: each packet is scheduled by itself")
       .number("--maglev-table-size", "maglev_table_size", "mh: slots, a prime")
       .text("--mid-stream", "mid_stream", "TCP without a connection: reset or hash")
       .list("--local-address", "local_addresses", "FULLNAT: source address; may be repeated")
