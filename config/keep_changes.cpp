@@ -34,21 +34,10 @@ void keep_fields(const T& base, const T& running, T& wanted) {
   });
 }
 
-// What a service or backend is before anything is said of it but who it is.
-Service nothing_but_identity(const Service& service) {
-  Service result;
-  result.address = service.address;
-  result.port = service.port;
-  result.protocol = service.protocol;
-  result.firewall_mark = service.firewall_mark;
-  result.family = service.family;
-  return result;
-}
-Backend nothing_but_identity(const Backend& backend) {
-  Backend result;
-  result.address = backend.address;
-  result.port = backend.port;
-  return result;
+// In the place of a base, for what both sides added: every key that differs is the commands'.
+Service without_backends(Service service) {
+  service.backends.clear();
+  return service;
 }
 
 void keep_backends(const Service& base, const Service& running, Service& wanted) {
@@ -64,8 +53,7 @@ void keep_backends(const Service& base, const Service& running, Service& wanted)
     const auto changed = now.find(key);
     if (changed == now.end()) continue;
     const auto known = before.find(key);
-    keep_fields(known == before.end() ? nothing_but_identity(backend) : *known->second,
-                *changed->second, backend);
+    keep_fields(known == before.end() ? backend : *known->second, *changed->second, backend);
   }
   for (const Backend& backend : running.backends) {
     const BackendKey key = key_of(backend);
@@ -94,7 +82,7 @@ KeptChanges keep_changes(const Config& base, const Config& running, Config wante
     if (changed == now.end()) continue;
     const auto known = before.find(key);
     if (known != before.end() && *known->second == *changed->second) continue;
-    const Service its_base = known == before.end() ? nothing_but_identity(service) : *known->second;
+    const Service its_base = known == before.end() ? without_backends(service) : *known->second;
     keep_fields(its_base, *changed->second, service);
     keep_backends(its_base, *changed->second, service);
   }

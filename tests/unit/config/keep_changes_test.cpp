@@ -93,12 +93,12 @@ TEST_F(Keeping, WhatTheFileRemovesGoes) {
 
 TEST_F(Keeping, WhatBothAddedIsOne) {
   Service service = a_service("192.0.2.3", "10.0.0.7");
-  service.scheduler = Scheduler::rr;
+  service.scheduler = Scheduler::wlc;  // the default, and a choice all the same
   running.services.push_back(service);
-  service.scheduler = Scheduler::wlc;
+  service.scheduler = Scheduler::rr;
   service.backends = a_service("192.0.2.3", "10.0.0.8").backends;
   wanted.services.push_back(service);
-  EXPECT_THAT(kept(), ElementsAre("service 192.0.2.3:80/tcp: scheduler wlc -> rr",
+  EXPECT_THAT(kept(), ElementsAre("service 192.0.2.3:80/tcp: scheduler rr -> wlc",
                                   "backend 10.0.0.7:80 of 192.0.2.3:80/tcp added"));
 }
 
