@@ -94,7 +94,7 @@ class PlanWork {
   // Within Changes::look().
   void look(const State& state) {
     running_ = state.config;
-    if (keeps()) wanted_ = std::move(config::keep_changes(*base_, *running_, wanted_).config);
+    if (keeps()) wanted_ = config::keep_changes(*base_, *running_, std::move(wanted_)).config;
     live_ = live_connections(state.builder.identity(), state.counters, *running_);
     hash_ = hash_changes(state.builder.identity(), *running_, wanted_);
   }

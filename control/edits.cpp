@@ -173,9 +173,13 @@ Edit replace_all(std::shared_ptr<const Config> wanted) {
   };
 }
 
-Edit replace_file(std::shared_ptr<const Config> base, std::shared_ptr<const Config> wanted) {
-  return [base = std::move(base), wanted = std::move(wanted)](Config& config) -> Scope {
-    config = std::move(config::keep_changes(*base, config, *wanted).config);
+Edit replace_file(std::shared_ptr<const Config> base, std::shared_ptr<const Config> wanted,
+                  std::shared_ptr<std::vector<std::string>> lost) {
+  return [base = std::move(base), wanted = std::move(wanted),
+          lost = std::move(lost)](Config& config) -> Scope {
+    config::KeptChanges kept = config::keep_changes(*base, config, *wanted);
+    config = std::move(kept.config);
+    *lost = std::move(kept.lost);
     return EditScope{.everything = true};
   };
 }

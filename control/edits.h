@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
@@ -35,8 +36,10 @@ struct DrainTime {
 
 [[nodiscard]] Edit set_timeouts(boost::json::object fields);
 [[nodiscard]] Edit replace_all(std::shared_ptr<const config::Config> wanted);
-// The same, and what differs from `base` stays: config/keep_changes.h.
+// The same, and what differs from `base` stays: config/keep_changes.h. What of it went all the same
+// is in `lost`, a line each, once the edit is made.
 [[nodiscard]] Edit replace_file(std::shared_ptr<const config::Config> base,
-                                std::shared_ptr<const config::Config> wanted);
+                                std::shared_ptr<const config::Config> wanted,
+                                std::shared_ptr<std::vector<std::string>> lost);
 
 }  // namespace headgate::control

@@ -11,7 +11,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
-#include "config/keep_changes.h"
 #include "control/config_file.h"
 #include "control/edits.h"
 #include "control/log.h"
@@ -85,8 +84,8 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
   state.override_config(reading->config);
   auto wanted = std::make_shared<config::Config>(std::move(reading->config));
   const bool keeps = wanted->daemon.runtime_changes == config::RuntimeChanges::keep;
-  const auto base = state.file_config;
-  Edit edit = keeps ? replace_file(base, wanted) : replace_all(wanted);
+  const auto lost = std::make_shared<std::vector<std::string>>();
+  Edit edit = keeps ? replace_file(state.file_config, wanted, lost) : replace_all(wanted);
   auto outcome = co_await changes.submit(std::move(edit), how);
   if (!outcome) co_return outcome;
   state.file_config = wanted;
@@ -96,13 +95,7 @@ asio::awaitable<std::expected<ChangeOutcome, Error>> reload(State& state, Change
     std::string text = to_string(warning);
     outcome->report.warnings.push_back(std::move(text));
   }
-  if (keeps) {
-    auto look = [base, wanted, running = outcome->before] {
-      return config::keep_changes(*base, *running, *wanted).lost;
-    };
-    auto lost = co_await offload(pool, std::move(look));
-    std::ranges::move(lost, std::back_inserter(outcome->report.warnings));
-  }
+  std::ranges::move(*lost, std::back_inserter(outcome->report.warnings));
   if (file) state.config_path = path;
   co_return outcome;
 }

@@ -109,8 +109,8 @@ lvs_keepalived_part() {
   kill -KILL "$first"
   wait "$first" 2>/dev/null || true
   wait_for 10 lvs_holds gate2 "$vip" || fail 'gate2 did not take over'
-  # Its first connections go out when the workers have the address and the LAN has heard of it.
-  sleep 0.5
+  # The LAN has to hear of it first.
+  wait_for 5 on client curl -sS --fail --max-time 1 "http://$vip/" || true
   shows gate2 "$build_dir/tools/headgate" show vrrp
   lvs_requests "$vip" "${clients[@]}" "${clients[@]}"
   shows gate2 ipvsadm -Ln --stats

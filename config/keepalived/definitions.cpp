@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "config/keepalived/trim.h"
 #include "config/limits.h"
 #include "config/text.h"
 
@@ -30,17 +31,8 @@ size_t name_length(std::string_view text) {
   return length;
 }
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n';
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front()))
-    text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back()))
-    text.remove_suffix(1);
-  return text;
-}
+// A definition may have several lines.
+constexpr std::string_view blanks = " \t\n";
 
 // The parts between commas; those within braces belong together.
 std::vector<std::string_view> split_list(std::string_view text) {
@@ -52,7 +44,7 @@ std::vector<std::string_view> split_list(std::string_view text) {
     if (!end && text[i] == '{') ++depth;
     if (!end && text[i] == '}') --depth;
     if (!end && (text[i] != ',' || depth > 0)) continue;
-    parts.push_back(trimmed(text.substr(begin, i - begin)));
+    parts.push_back(trimmed(text.substr(begin, i - begin), blanks));
     begin = i + 1;
   }
   return parts;
@@ -142,7 +134,7 @@ bool Definitions::replace_once(std::string_view line, std::string& out) const {
       const size_t length = name_length(rest);
       const bool ends =
           braces ? length < rest.size() && rest[length] == '}'
-                 : length == rest.size() || is_blank(rest[length]) || rest[length] == '=';
+                 : length == rest.size() || blanks.contains(rest[length]) || rest[length] == '=';
       const auto value = length > 0 && ends ? values_.find(rest.substr(0, length)) : values_.end();
       // `$NAME=` defines it anew.
       const bool definition = !braces && length < rest.size() && rest[length] == '=';
@@ -199,7 +191,7 @@ std::expected<Repetition, std::string> parse_repetition(std::string_view line) {
   }
   auto rounds = line.starts_with("~LST") ? listed(parts) : sequence(parts, hexadecimal);
   if (!rounds) return refuse(std::move(rounds.error()));
-  return Repetition{.rounds = std::move(*rounds), .rest = trimmed(line.substr(close + 1))};
+  return Repetition{.rounds = std::move(*rounds), .rest = trimmed(line.substr(close + 1), blanks)};
 }
 
 }  // namespace headgate::config::keepalived

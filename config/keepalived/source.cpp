@@ -9,23 +9,14 @@
 #include <fmt/format.h>
 
 #include "config/keepalived/definitions.h"
+#include "config/keepalived/trim.h"
 #include "config/limits.h"
 #include "config/text.h"
 
 namespace headgate::config::keepalived {
 namespace {
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front()))
-    text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back()))
-    text.remove_suffix(1);
-  return text;
-}
+constexpr std::string_view blanks = " \t\r\f\v";  // within a line
 
 std::string_view next_line(std::string_view& rest) {
   const size_t end = std::min(rest.find('\n'), rest.size());
@@ -58,7 +49,7 @@ std::string_view without_comment(std::string_view line) {
 // The first word, and what follows it.
 std::pair<std::string_view, std::string_view> split_word(std::string_view line) {
   const size_t end = std::min(line.find_first_of(" \t"), line.size());
-  return {line.substr(0, end), trimmed(line.substr(end))};
+  return {line.substr(0, end), trimmed(line.substr(end), blanks)};
 }
 
 // includer, includem, includew, includeb and includea want their files to be there.
@@ -89,14 +80,14 @@ class SourceReader {
     uint32_t number = 0;
     while (!text.empty() && !stopped_) {
       const Place place{.file = file, .line = ++number};
-      std::string line(trimmed(without_comment(next_line(text))));
+      std::string line(trimmed(without_comment(next_line(text)), blanks));
       // A value of several lines keeps them apart; any other line is one.
       const char joint = is_open_definition(line) ? '\n' : ' ';
       while (line.ends_with('\\') && !text.empty()) {
         line.pop_back();
         ++number;
         line += joint;
-        line += trimmed(without_comment(next_line(text)));
+        line += trimmed(without_comment(next_line(text)), blanks);
         if (line.size() > max_keepalived_line) {
           return fail(place, {}, fmt::format("a line of more than {} bytes", max_keepalived_line));
         }
@@ -119,11 +110,11 @@ class SourceReader {
   static bool is_open_definition(std::string_view line) {
     if (line.starts_with('@')) line = split_word(line).second;
     const std::string_view name = defined_name(line);
-    return !name.empty() && trimmed(line.substr(name.size() + 2)) == "\\";
+    return !name.empty() && trimmed(line.substr(name.size() + 2), blanks) == "\\";
   }
 
   void handle(Place place, std::string_view text, size_t depth) {
-    std::string_view line = trimmed(text);
+    std::string_view line = trimmed(text, blanks);
     if (line.empty() || stopped_) return;
     if (!step(place)) return;
     if (depth > max_keepalived_depth) return fail(place, {}, "definitions lie too deep in another");
@@ -134,7 +125,7 @@ class SourceReader {
     }
     if (is_include(split_word(line).first)) return include(place, line);
     if (const std::string_view name = defined_name(line); !name.empty()) {
-      definitions_.set(name, trimmed(line.substr(name.size() + 2)));
+      definitions_.set(name, trimmed(line.substr(name.size() + 2), blanks));
       return;
     }
     if (is_repetition(line)) return repeat(place, line, depth);

@@ -21,7 +21,7 @@ struct Traffic {
   uint64_t out_bytes = 0;
 };
 
-// How packets reach a server; `local` is the director itself, which headgate does not have.
+// How packets reach a server; `local` is the director itself.
 enum class Forward : uint8_t { masquerade, local, tunnel, route, fullnat };
 
 struct Tunnel {
